@@ -1,0 +1,6 @@
+"""Scores of segmentations without labels, and of descriptors that should ignore a change."""
+
+from tiae_zoo.metrics.invariance import WithinBetweenVariance
+from tiae_zoo.metrics.segmentation import MatchedSegmentation
+
+__all__ = ["MatchedSegmentation", "WithinBetweenVariance"]
