@@ -1,0 +1,100 @@
+"""Shifts against slow loops over every shift."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision.transforms.v2.functional as tv
+from sklearn.datasets import load_digits
+from torch import Tensor
+
+from tiae_zoo.invariance import Shift
+
+
+def digits(count: int, side: int = 32) -> Tensor:
+    """Handwritten digits (count, 1, side, side) in [0, 1] that reach every edge of the frame."""
+    images = torch.from_numpy(load_digits().images[:count]).float().unsqueeze(1) / 16
+    return tv.resize(images, [side, side], antialias=True).clamp(0, 1)
+
+
+def shift_slowly(images: Tensor, dx: int, dy: int) -> Tensor:
+    """The plain reference: each pixel moved by itself."""
+    moved = torch.zeros_like(images)
+    height, width = images.shape[-2:]
+    for row in range(height):
+        for column in range(width):
+            if 0 <= row + dy < height and 0 <= column + dx < width:
+                moved[:, :, row + dy, column + dx] = images[:, :, row, column]
+    return moved
+
+
+def distances_slowly(restored: Tensor, images: Tensor, max_shift: int) -> Tensor:
+    """The plain reference: every shift is applied and compared."""
+    span = range(-max_shift, max_shift + 1)
+    rows = [
+        torch.stack([(restored - shift_slowly(images, dx, dy)).square().sum((1, 2, 3)) for dx in span], 1)
+        for dy in span
+    ]
+    return torch.stack(rows, 1)
+
+
+@pytest.mark.parametrize("theta", [(0, 0), (3, 0), (0, -3), (-2, 5), (8, 8), (-8, -8)])
+def test_apply_moves_right_and_down_and_fills_with_zeros(theta: tuple[int, int]) -> None:
+    images = digits(3, 12)
+    moved = Shift(8).apply(images, torch.tensor([theta] * 3))
+    assert torch.equal(moved, shift_slowly(images, *theta))
+
+
+def test_every_image_is_shifted_by_its_own_theta() -> None:
+    images = digits(6, 16).repeat(1, 2, 1, 1)
+    moved, theta = Shift(5).sample(images)
+    for image, result, (dx, dy) in zip(images, moved, theta.tolist(), strict=True):
+        assert torch.equal(result, shift_slowly(image[None], dx, dy)[0])
+
+
+def test_sampling_covers_the_whole_square_and_follows_its_generator() -> None:
+    images = torch.zeros(4000, 1, 4, 4)
+    _, theta = Shift(2).sample(images, torch.Generator().manual_seed(1))
+    _, again = Shift(2).sample(images, torch.Generator().manual_seed(1))
+    assert torch.equal(theta, again)
+    assert len(theta.unique(dim=0)) == 25
+    assert theta.min() == -2
+    assert theta.max() == 2
+
+
+@pytest.mark.parametrize(("side", "channels", "max_shift"), [(32, 1, 8), (12, 3, 4), (15, 2, 3), (6, 1, 8)])
+def test_fft_distances_agree_with_the_loop(side: int, channels: int, max_shift: int) -> None:
+    images = torch.cat([digits(4 * channels, side).view(4, channels, side, side)])
+    restored = digits(8 * channels, side).view(8, channels, side, side)[4:]
+    fast = Shift(max_shift).distances(restored, images)
+    torch.testing.assert_close(fast, distances_slowly(restored, images, max_shift), rtol=1e-4, atol=1e-4 * side)
+
+
+def test_nearest_finds_all_289_shifts_of_a_pattern() -> None:
+    family = Shift(8)
+    image = torch.zeros(1, 1, 32, 32)
+    image[:, :, 10:22, 10:22] = digits(1, 12)
+    theta = family.grid(17)
+    assert len(theta) == 289
+    images = image.expand(289, -1, -1, -1)
+    moved = family.apply(images, theta)
+    found = family.nearest(moved, images)
+    assert torch.equal(found.theta, theta)
+    assert torch.equal(found.image, moved)
+
+
+def test_nearest_has_the_smallest_distance_of_the_loop() -> None:
+    restored, images = digits(8)[4:], digits(4)
+    found = Shift(8).nearest(restored, images)
+    smallest = distances_slowly(restored, images, 8).flatten(1).amin(1)
+    torch.testing.assert_close((restored - found.image).square().sum((1, 2, 3)), smallest, rtol=1e-5, atol=1e-4)
+
+
+def test_grid_reaches_the_corners() -> None:
+    grid = Shift(8).grid(3)
+    assert grid.tolist() == [[x, y] for x in (-8, 0, 8) for y in (-8, 0, 8)]
+
+
+def test_negative_shifts_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_shift"):
+        Shift(-1)

@@ -1,0 +1,37 @@
+"""The interface of a family of transforms."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Nearest(NamedTuple):
+    """The member of {T_theta I} that lies nearest to a restoration of I."""
+
+    image: Tensor
+    """T_theta I, (B, C, H, W)."""
+    theta: Tensor
+    """The parameters of that transform, (B, P)."""
+
+
+class TransformFamily(Protocol):
+    """What a transform invariant auto-encoder asks of a family T_theta with P parameters."""
+
+    def apply(self, images: Tensor, theta: Tensor) -> Tensor:
+        """Return T_theta I (B, C, H, W) for images (B, C, H, W) and theta (B, P)."""
+        ...
+
+    def sample(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return T_theta I (B, C, H, W) and theta (B, P), a random one for each image."""
+        ...
+
+    def grid(self, steps: int) -> Tensor:
+        """Return thetas (N, P) spread evenly over the family, with `steps` values a parameter."""
+        ...
+
+    def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
+        """Return argmin over theta of ||restored - T_theta I||^2, without gradients; both are (B, C, H, W)."""
+        ...

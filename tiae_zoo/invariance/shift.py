@@ -1,0 +1,102 @@
+"""Shifts by whole pixels; what leaves the frame is lost and what enters it is zero."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+from tiae_zoo.invariance.base import Nearest
+
+
+class Shift:
+    """All shifts by up to `max_shift` pixels in x and y.
+
+    theta is int64 (B, 2), (dx, dy) in pixels: positive values move the picture right and down.
+
+    Args:
+        max_shift: the largest shift along either axis, in pixels; the slides' is 8.
+
+    Raises:
+        ValueError: `max_shift` is negative.
+    """
+
+    def __init__(self, max_shift: int = 8) -> None:
+        if max_shift < 0:
+            raise ValueError(f"A shift of at most {max_shift} pixels is impossible. Set max_shift to 0 or more.")
+        self.max_shift = max_shift
+
+    def apply(self, images: Tensor, theta: Tensor) -> Tensor:
+        """Return the shifted images (B, C, H, W) for images (B, C, H, W) and theta (B, 2)."""
+        margin = self.max_shift
+        padded = F.pad(images, (margin, margin, margin, margin))
+        height, width = images.shape[-2:]
+        dx, dy = theta[:, 0, None], theta[:, 1, None]
+        rows = torch.arange(height, device=images.device) + margin - dy  # (B, H)
+        columns = torch.arange(width, device=images.device) + margin - dx  # (B, W)
+        item = torch.arange(len(images), device=images.device)[:, None, None]
+        moved = padded[item, :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
+        return moved.permute(0, 3, 1, 2).contiguous()
+
+    def sample(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return the images (B, C, H, W), each shifted uniformly at random, and theta (B, 2)."""
+        size = (len(images), 2)
+        device = images.device if generator is None else generator.device
+        theta = torch.randint(-self.max_shift, self.max_shift + 1, size, generator=generator, device=device)
+        theta = theta.to(images.device)
+        return self.apply(images, theta), theta
+
+    def grid(self, steps: int) -> Tensor:
+        """Return thetas (steps^2, 2) spread evenly over the square of shifts, corners included."""
+        values = torch.linspace(-self.max_shift, self.max_shift, steps).round().long()
+        return torch.cartesian_prod(values, values)
+
+    def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
+        """Return the shift of each image that lies nearest to `restored`, exactly, without gradients.
+
+        Args:
+            restored: (B, C, H, W).
+            images: (B, C, H, W).
+        """
+        with torch.no_grad():
+            distances = self.distances(restored, images)
+            side = distances.shape[-1]
+            best = distances.flatten(1).argmin(1)
+            theta = torch.stack([best % side, best // side], 1) - self.max_shift
+            return Nearest(self.apply(images, theta), theta)
+
+    def distances(self, restored: Tensor, images: Tensor) -> Tensor:
+        """Return ||restored - T_theta I||^2 for every shift, about as cheaply as one convolution.
+
+        ||y - T x||^2 = ||y||^2 + ||T x||^2 - 2 <y, T x>: all inner products together are one cross-correlation, here by
+        FFT, and the energies that stay in the frame are box sums. Rounding leaves an error of about 1e-6 of the
+        energies, so distances near zero may come out slightly negative.
+
+        Args:
+            restored: y, (B, C, H, W).
+            images: x, (B, C, H, W).
+
+        Returns:
+            (B, 2 * max_shift + 1, 2 * max_shift + 1), indexed [dy + max_shift, dx + max_shift].
+        """
+        energy = restored.square().sum((1, 2, 3))[:, None, None]
+        return energy + self._energies(images) - 2 * self._correlations(restored, images)
+
+    def _correlations(self, restored: Tensor, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        # Zeros of at least max_shift keep the circular correlation from wrapping around.
+        padded = [next_fast_len(side + self.max_shift, real=True) for side in (height, width)]
+        spectrum = torch.fft.rfft2(restored, padded) * torch.fft.rfft2(images, padded).conj()
+        correlation = torch.fft.irfft2(spectrum.sum(1), padded)  # (B, H', W'), negative shifts at the end
+        offsets = torch.arange(-self.max_shift, self.max_shift + 1, device=images.device)
+        return correlation[:, offsets[:, None] % padded[0], offsets % padded[1]]
+
+    def _energies(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        sums = F.pad(images.square().sum(1).cumsum(1).cumsum(2), (1, 0, 1, 0))  # (B, H + 1, W + 1), zero first
+        offsets = torch.arange(-self.max_shift, self.max_shift + 1, device=images.device)
+        top, bottom = (-offsets).clamp_min(0).clamp_max(height), height - offsets.clamp(0, height)
+        left, right = (-offsets).clamp_min(0).clamp_max(width), width - offsets.clamp(0, width)
+        rows = sums[:, bottom] - sums[:, top]  # (B, shifts, W + 1)
+        return rows[:, :, right] - rows[:, :, left]

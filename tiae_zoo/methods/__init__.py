@@ -1,0 +1,7 @@
+"""One LightningModule a file: the paper's algorithm, to be read from top to bottom."""
+
+from tiae_zoo.methods.base import Segmenter
+from tiae_zoo.methods.redo import ReDO
+from tiae_zoo.methods.shift_ae import ShiftInvariantAE
+
+__all__ = ["ReDO", "Segmenter", "ShiftInvariantAE"]

@@ -1,0 +1,68 @@
+"""What the methods share: scoring masks the same way, whoever made them."""
+
+from __future__ import annotations
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from tiae_zoo.metrics import MatchedSegmentation
+
+Batch = dict[str, Tensor]
+"""`image` float32 (B, C, H, W) in [0, 1]; where they exist: `mask` int64 (B, H, W) with 255 to ignore, `label` and
+`index` int64 (B)."""
+
+
+class Segmenter(LightningModule):
+    """Base of methods that give masks: validated, tested and used for prediction through :meth:`segment` alone.
+
+    Logged at validation and test, by the protocols of docs/metrics.md: `iou`, `miou`, `acc` and, with one matching for
+    the whole set, `iou_dataset`, `miou_dataset`, `acc_dataset`. Batches without masks are not scored.
+
+    Args:
+        num_regions: regions that `segment` gives, background included.
+        num_classes: classes of the ground truth, background included; as many as regions if None.
+    """
+
+    def __init__(self, num_regions: int, num_classes: int | None = None) -> None:
+        super().__init__()
+        self.val_scores = MatchedSegmentation(num_regions, num_classes)
+        self.test_scores = self.val_scores.clone()
+
+    def segment(self, images: Tensor) -> Tensor:
+        """Return soft masks (B, R, H, W) that sum to one over R, for images (B, C, H, W) in [0, 1]."""
+        raise NotImplementedError
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one batch."""
+        self._score(self.val_scores, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the whole validation set."""
+        self._log_scores(self.val_scores, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one batch."""
+        self._score(self.test_scores, batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the whole test set."""
+        self._log_scores(self.test_scores, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return soft masks (B, R, H, W)."""
+        return self.segment(batch["image"])
+
+    def _score(self, scores: MatchedSegmentation, batch: Batch) -> None:
+        if "mask" in batch:
+            scores.update(self.segment(batch["image"]), batch["mask"])
+
+    def _log_scores(self, scores: MatchedSegmentation, stage: str) -> None:
+        if scores.update_called:
+            self.log_dict({f"{stage}/{name}": value for name, value in scores.compute().items()})
+            scores.reset()
+
+
+def mask_picture(mask: Tensor, num_classes: int) -> Tensor:
+    """Return a ground truth (B, H, W) as a grey picture (B, 1, H, W) in [0, 1]; ignored pixels are mid grey."""
+    picture = mask.float() / (num_classes - 1)
+    return picture.masked_fill(mask == 255, 0.5).unsqueeze(1)

@@ -1,0 +1,1 @@
+"""The architectures, as plain modules; each names the paper's table."""

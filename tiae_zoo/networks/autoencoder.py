@@ -1,0 +1,73 @@
+"""Encoder and decoder of the transform invariant auto-encoder (Matsuo and Shimada 2017, arXiv 1709.03754).
+
+The sizes are those of the authors' slides; they print no activations: ReLU and the final sigmoid are ours.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+KERNEL = 9  # 9x9 valid filters and 2x2 pooling give the slides' 12x12x16 from 32x32
+FILTERS = 16
+HIDDEN = (1500, 150)
+
+
+class ShapeEncoder(nn.Module):
+    """E: image -> descriptor. Convolution, max-pooling, then 1500 - 150 - descriptor.
+
+    Args:
+        image_size: side of the image in pixels, at least 10; the slides' is 32.
+        image_channels: channels of the image.
+        dim_descriptor: length of the descriptor; the slides' is 30.
+
+    Raises:
+        ValueError: the image is too small.
+    """
+
+    def __init__(self, image_size: int = 32, image_channels: int = 1, dim_descriptor: int = 30) -> None:
+        super().__init__()
+        if image_size <= KERNEL:
+            raise ValueError(
+                f"Images of {image_size} px are too small for the encoder's {KERNEL}x{KERNEL} filters. "
+                f"Set image_size to {KERNEL + 1} or more."
+            )
+        side = (image_size - KERNEL + 1) // 2
+        self.features = nn.Sequential(nn.Conv2d(image_channels, FILTERS, KERNEL), nn.ReLU(), nn.MaxPool2d(2))
+        self.descriptor = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(FILTERS * side**2, HIDDEN[0]),
+            nn.ReLU(),
+            nn.Linear(HIDDEN[0], HIDDEN[1]),
+            nn.ReLU(),
+            nn.Linear(HIDDEN[1], dim_descriptor),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return descriptors (B, D) for images (B, C, S, S) in [0, 1]."""
+        return self.descriptor(self.features(images))
+
+
+class ShapeDecoder(nn.Module):
+    """D: descriptor -> image. Fully connected, descriptor - 150 - 1500 - pixels.
+
+    Args:
+        image_size: side of the image in pixels.
+        image_channels: channels of the image.
+        dim_descriptor: length of the descriptor.
+    """
+
+    def __init__(self, image_size: int = 32, image_channels: int = 1, dim_descriptor: int = 30) -> None:
+        super().__init__()
+        self.pixels = nn.Sequential(
+            nn.Linear(dim_descriptor, HIDDEN[1]),
+            nn.ReLU(),
+            nn.Linear(HIDDEN[1], HIDDEN[0]),
+            nn.ReLU(),
+            nn.Linear(HIDDEN[0], image_channels * image_size**2),
+            nn.Sigmoid(),
+            nn.Unflatten(1, (image_channels, image_size, image_size)),
+        )
+
+    def forward(self, descriptors: Tensor) -> Tensor:
+        """Return images (B, C, S, S) in [0, 1] for descriptors (B, D)."""
+        return self.pixels(descriptors)
