@@ -22,9 +22,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-# Up to this many ways to match (5 regions against 5 classes), all are tried at once on the tensor's own device. Beyond,
-# the Hungarian algorithm takes over, on the CPU and image by image: at 5 x 5 the two cost about the same on one CPU core
-# (25 images: 0.21 ms and 0.14 ms), at 4 x 4 trying all is 2 to 6 times faster, at 6 x 6 already 5 to 50 times slower.
+# Up to this many ways to match (5 regions against 5 classes), all are tried at once on the tensor's own device; beyond,
+# the Hungarian algorithm takes over, on the CPU and image by image. For 25 images on one CPU core trying all is twice
+# as fast at 4 x 4, about as fast at 5 x 5 and nine times slower at 6 x 6.
 MAX_ENUMERATED = 120
 
 
@@ -211,11 +211,11 @@ def count_pixels(
 
     Returns:
         The confusion matrices, int64 ``(B, K, C)``, and the 0-d number of pixels that were left out because
-        their region or class is out of range.
+        their region or class is out of range or their mask NaN.
     """
     regions = masks.long() if masks.ndim == 3 else _strongest_region(masks)
     target = target.long()
-    judged = torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
+    judged = target != ignore_index if ignore_index is not None else torch.ones_like(target, dtype=torch.bool)
     in_range = (regions >= 0) & (regions < num_regions) & (target >= 0) & (target < num_classes)
     images = torch.arange(len(target), device=target.device)[:, None, None]
     cells = (images * num_regions + regions) * num_classes + target
@@ -292,7 +292,10 @@ def _require_range(what: str, name: str, values: Tensor, bound: int) -> None:
 
 
 def _strongest_region(masks: Tensor) -> Tensor:
-    return (masks.byte() if masks.dtype == torch.bool else masks).argmax(1)  # argmax knows no bool
+    """Index ``(B, H, W)`` of the largest mask, the first of equals; -1 where a mask is NaN."""
+    masks = masks.byte() if masks.dtype == torch.bool else masks  # max knows no bool
+    largest, regions = masks.max(1)
+    return regions.where(largest == largest, -1)  # NaN is the largest of all, and differs from itself
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:

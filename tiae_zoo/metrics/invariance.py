@@ -47,8 +47,8 @@ class WithinBetweenVariance(Metric):
     Several transformed versions of each image are described. *Within* is the squared distance of a descriptor from
     the mean of its image, averaged over versions and images; *between* is the squared distance of these means from
     the mean of all, averaged over images. Both are variances of the whole vector (summed over dimensions), and
-    together they are the total variance. The ratio is infinite if all images share one mean: a descriptor that
-    ignores its image altogether is not invariant but empty.
+    together they are the total variance. The ratio is infinite if all images share one mean, up to rounding: a
+    descriptor that ignores its image altogether is not invariant but empty.
 
     Streaming and exact: the state is one vector, whatever the number of images, merged over processes.
 
@@ -97,5 +97,6 @@ class WithinBetweenVariance(Metric):
             0-d, within / between in [0, inf]; NaN before the first image.
         """
         count, within, between = self.moments[:3]
-        ratio = torch.where(between > 0, within / between, torch.inf)
+        rounding = 8 * torch.finfo(torch.float32).eps * self.moments[3:].norm()  # error of a mean, at most
+        ratio = torch.where(between > count * rounding**2, within / between, torch.inf)
         return ratio.masked_fill(count == 0, torch.nan)

@@ -117,9 +117,9 @@ class MatchedSegmentation(Metric):
         """
         if self.out_of_range > 0:
             raise ValueError(
-                f"{int(self.out_of_range)} pixels have a region outside 0..{self.num_regions - 1} or a class outside "
-                f"0..{self.num_classes - 1}. Correct num_regions and num_classes, or mark such pixels with the "
-                f"ignore_index, {self.ignore_index}; validate_args=True names the values."
+                f"{int(self.out_of_range)} pixels have a region outside 0..{self.num_regions - 1}, a class outside "
+                f"0..{self.num_classes - 1} or a mask that is NaN. Correct num_regions or num_classes, or mark pixels "
+                f"not to be judged with {self.ignore_index}; validate_args=True stops at the first such batch."
             )
         per_image = {
             "iou": self.iou_sum / self.images,
