@@ -1,0 +1,151 @@
+"""`tiae-zoo fit | validate | test | predict`: LightningCLI with run folders, results and errors one can read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import time
+import warnings
+from argparse import ArgumentError
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+
+import tiae_zoo.data
+import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
+from tiae_zoo import __version__, results, runs
+from tiae_zoo.data.errors import DataError
+from tiae_zoo.launch.arguments import with_found_configs, with_run_config
+from tiae_zoo.launch.checkpoint import differences, find_checkpoint, stored_hyperparameters
+from tiae_zoo.launch.placing import place_run, run_home
+from tiae_zoo.messages import UserError
+
+VERBS = ("fit", "validate", "test", "predict")
+SHARED = ("seed_everything", "trainer", "model", "data")  # options that every verb has
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run `fit`, `validate`, `test` or `predict` and return the exit status.
+
+    Errors that the user can mend are told in a few words; TIAE_ZOO_DEBUG=1 shows their traceback.
+    """
+    _quieten()
+    try:
+        ZooCLI(list(arguments))
+    except (UserError, DataError, ArgumentError, MisconfigurationException) as error:
+        if os.environ.get("TIAE_ZOO_DEBUG"):
+            raise
+        where = "" if _is_first_process() else " [another process]"
+        print(f"tiae-zoo {arguments[0]}{where}: {error}", file=sys.stderr)  # noqa: T201
+        return 2 if isinstance(error, ArgumentError) else 1
+    except SystemExit as done:  # --help, --print_config
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    return 0
+
+
+def _is_first_process() -> bool:
+    """Whether this is the one process, or the first of several on the first of several machines."""
+    return getattr(rank_zero_only, "rank", 0) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
+
+
+def _quieten() -> None:
+    """Silence what Lightning says on every run and no user can act on."""
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+    # each verb has a folder of its own, so the folder always differs from the checkpoint's
+    warnings.filterwarnings("ignore", message=r"The dirpath has changed from .*")
+    advice = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    advice.addFilter(lambda record: not record.getMessage().startswith("💡 Tip"))
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves the config as it was asked, without the run's number and the verb's own options: any verb can use it."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, asked: Namespace) -> None:
+        super().__init__(parser, asked, config_filename=runs.CONFIG_FILE)
+
+
+class ZooCLI(LightningCLI):
+    """LightningCLI for any LightningModule with any LightningDataModule, those of the zoo by their short names.
+
+    Args:
+        arguments: the verb and its options.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.run_folder: Path | None = None
+        self.command = shlex.join(["tiae-zoo", *arguments])
+        self.notes: list[str] = []
+        settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
+        try:
+            super().__init__(
+                save_config_callback=SaveConfig,
+                auto_configure_optimizers=False,  # the methods configure their own
+                parser_kwargs={**settings, **{verb: dict(settings) for verb in VERBS}},
+                args=arguments,
+            )
+        except BaseException:
+            if self.run_folder is not None:
+                with suppress(OSError):  # goes only if the run wrote nothing
+                    self.run_folder.rmdir()
+            raise
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Write the image size once, with the data; models without that parameter are left alone."""
+        parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse with configs found by name, and with the run's own config where only its checkpoint is given."""
+        arguments = with_run_config(with_found_configs(args))
+        self.config = parser.parse_args(arguments)
+        options = self.config[self.config.subcommand]
+        if options.get("ckpt_path"):
+            options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
+            self.stored = stored_hyperparameters(options.ckpt_path)
+            self.asked = parser.parse_args(arguments, defaults=False)[self.config.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Compare with the checkpoint, and reserve the run's folder before any data is touched."""
+        options = self.config[self.subcommand]
+        if options.get("ckpt_path") and (lines := differences(self.stored, self.asked, options)):
+            rank_zero_warn(
+                "The checkpoint's stored values are used in place of what was asked:\n  " + "\n  ".join(lines)
+            )
+        self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
+        if not options.trainer.fast_dev_run and _is_first_process():
+            self.run_folder = place_run(options, str(self.subcommand))
+
+    def before_fit(self) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    before_validate = before_test = before_predict = before_fit
+
+    def after_fit(self) -> None:
+        """Write results.json and say where everything lies."""
+        if self.run_folder is None or not self.trainer.is_global_zero:
+            return
+        seconds = time.perf_counter() - self.started
+        options = self.config[self.subcommand]
+        runs.write_json(
+            self.run_folder / runs.RESULTS_FILE,
+            {
+                "verb": self.subcommand,
+                "command": self.command,
+                "checkpoint": options.get("ckpt_path"),
+                **results.describe(self.trainer, self.run_folder, seconds),
+                "config": yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand],
+            },
+        )
+        print(results.summary(self.run_folder))  # noqa: T201
+
+    after_validate = after_test = after_predict = after_fit

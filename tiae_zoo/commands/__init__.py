@@ -1,0 +1,6 @@
+"""The light verbs: one module each with `main(arguments) -> exit status`; none imports PyTorch before it must."""
+
+COMMANDS = {
+    "list": "show the methods, data modules, shipped configs and pretrained weights",
+}
+"""Each verb and what it does, in one line."""

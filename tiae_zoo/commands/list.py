@@ -1,0 +1,82 @@
+"""`tiae-zoo list`: what the zoo has, read from its files without importing PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import tiae_zoo
+from tiae_zoo.checkpoints import pretrained
+from tiae_zoo.shipped import shipped_configs
+
+PACKAGE = Path(tiae_zoo.__file__).parent
+
+
+def main(arguments: list[str]) -> int:
+    """Print methods, data modules, configs and pretrained weights."""
+    parser = argparse.ArgumentParser(prog="tiae-zoo list", description="Show what the zoo has.")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    content = inventory()
+    print(json.dumps(content, indent=2) if parser.parse_args(arguments).json else as_text(content))
+    return 0
+
+
+def inventory() -> dict[str, dict[str, str]]:
+    """Return what the zoo has: for each kind, the names with one line of description each."""
+    return {
+        "methods": exported_classes(PACKAGE / "methods"),
+        "data": exported_classes(PACKAGE / "data"),
+        "configs": {f"configs/{name}": first_comment(path) for name, path in shipped_configs().items()},
+        "pretrained": {entry["name"]: _weights_line(entry) for entry in pretrained()},
+    }
+
+
+def exported_classes(package: Path) -> dict[str, str]:
+    """Return the classes that a package's `__init__.py` offers for use, with the first line of their docstrings.
+
+    Its imports are the one list of what there is. Bases (from base.py), errors and functions are left out.
+
+    Args:
+        package: folder of the package; its `__init__.py` imports the names from its own modules.
+    """
+    found = {}
+    for statement in _parse(package / "__init__.py").body:
+        if not isinstance(statement, ast.ImportFrom) or statement.module is None:
+            continue
+        module = package / f"{statement.module.rpartition('.')[2]}.py"
+        if not module.is_file() or module.stem == "base":
+            continue
+        names = {alias.name for alias in statement.names}
+        for node in _parse(module).body:
+            if isinstance(node, ast.ClassDef) and node.name in names and not node.name.endswith("Error"):
+                found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def first_comment(path: Path) -> str:
+    """Return the first line of a config if it is a comment, without its mark."""
+    with path.open(encoding="utf-8") as lines:
+        first = lines.readline().strip()
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def _weights_line(entry: dict[str, Any]) -> str:
+    return f"{entry['method']}, {entry['config']}, {entry['licence']}"
+
+
+def as_text(content: dict[str, dict[str, str]]) -> str:
+    """Return the inventory as columns for the terminal."""
+    titles = {"methods": "Methods", "data": "Data modules", "configs": "Configs", "pretrained": "Pretrained weights"}
+    width = max((len(name) for names in content.values() for name in names), default=0) + 2
+    blocks = []
+    for kind, names in content.items():
+        lines = [f"  {name:<{width}}{description}".rstrip() for name, description in names.items()] or ["  none yet"]
+        blocks.append("\n".join([f"{titles[kind]}:", *lines]))
+    return "\n\n".join(blocks)

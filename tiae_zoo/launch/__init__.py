@@ -1,0 +1,1 @@
+"""What the training verbs need around LightningCLI: their arguments, the checkpoint, the run's folder, error texts."""

@@ -1,0 +1,56 @@
+"""The command line before it is parsed: configs found by name, and the run's own config beside a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from tiae_zoo import runs
+from tiae_zoo.shipped import find_config
+
+CONFIG_OPTIONS = ("--config", "-c")
+
+
+def option_values(arguments: list[str], *names: str) -> Iterator[tuple[int, str]]:
+    """Yield the place and value of each `--name value` or `--name=value` in `arguments`.
+
+    >>> list(option_values(["fit", "-c", "a.yaml", "--config=b.yaml"], "--config", "-c"))
+    [(1, 'a.yaml'), (3, 'b.yaml')]
+    """
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names and equals:
+            yield place, value
+        elif name in names and place + 1 < len(arguments):
+            yield place, arguments[place + 1]
+
+
+def with_found_configs(arguments: list[str]) -> list[str]:
+    """Return the arguments with each config's name replaced by its file's path.
+
+    Raises:
+        UserError: if a config does not exist.
+    """
+    found = list(arguments)
+    for place, name in option_values(arguments, *CONFIG_OPTIONS):
+        path = str(find_config(name))
+        if "=" in arguments[place]:
+            found[place] = f"--config={path}"
+        else:
+            found[place + 1] = path
+    return found
+
+
+def with_run_config(arguments: list[str]) -> list[str]:
+    """Return the arguments with the config of the run that wrote `--ckpt_path`, where no config and model is given."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    if given & {*CONFIG_OPTIONS, "--model", "--help", "-h"}:
+        return arguments
+    for _, checkpoint in option_values(arguments, "--ckpt_path"):
+        config = runs.config_beside(Path(checkpoint))
+        if config is not None:
+            rank_zero_info(f"Using the config of the checkpoint's own run: {config}")
+            return [arguments[0], "--config", str(config), *arguments[1:]]
+    return arguments

@@ -1,0 +1,79 @@
+"""Give a run its folder, by way of the loggers: Lightning puts everything else beside the first logger's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from tiae_zoo import runs
+from tiae_zoo.messages import UserError
+
+DEFAULT_HOME = "runs"
+LIGHTNING_NAME = "lightning_logs"  # what a logger is called if nobody named it
+FOLDER_LOGGERS = ("CSVLogger", "TensorBoardLogger")  # trainer.log_dir is their folder; others have none of their own
+
+
+def run_home(options: Namespace) -> Path:
+    """Return the folder that holds all runs of this experiment: `<save_dir>/<name>`, default `runs/<method>_<data>`."""
+    first = next(iter(_loggers(options.trainer)), None)
+    if first is None or not _makes_folder(first):
+        return Path(options.trainer.get("default_root_dir") or DEFAULT_HOME) / _default_name(options)
+    name = first.init_args.get("name")
+    return Path(first.init_args.save_dir) / (_default_name(options) if name == LIGHTNING_NAME else name or "")
+
+
+def place_run(options: Namespace, verb: str) -> Path:
+    """Reserve the run's folder and point the loggers to it; changes `options.trainer`.
+
+    The folder is `<verb>_<n>` in :func:`run_home`, or the version given to the first logger. Without a logger, or
+    with only loggers that keep no folder, a CSVLogger goes first. `logger: false` keeps the folder, without a log.
+
+    Raises:
+        UserError: if the folder exists already or cannot be made.
+    """
+    trainer = options.trainer
+    home = run_home(options)
+    if trainer.logger is False:
+        folder = runs.reserve(home, verb)
+        trainer.default_root_dir = str(folder)
+        return folder
+    loggers = _loggers(trainer)
+    if not loggers or not _makes_folder(loggers[0]):
+        first = {"save_dir": str(home.parent), "name": home.name}
+        loggers.insert(0, Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(first)))
+    folder = _reserve(home, loggers[0].init_args.get("version"), verb)
+    loggers[0].init_args.name = home.name if loggers[0].init_args.get("name") else loggers[0].init_args.get("name")
+    for logger in filter(_makes_folder, loggers):
+        if logger.init_args.get("version") is None:
+            logger.init_args.version = folder.name
+    trainer.logger = loggers
+    return folder
+
+
+def _reserve(home: Path, version: int | str | None, verb: str) -> Path:
+    if version is None:
+        return runs.reserve(home, verb)
+    folder = home / (version if isinstance(version, str) else f"version_{version}")
+    if not runs.make_new(folder):
+        raise UserError(
+            f"The run folder {folder} exists already and is not overwritten. "
+            "Give another --trainer.logger.version, or none to have runs numbered."
+        )
+    return folder
+
+
+def _loggers(trainer: Namespace) -> list[Namespace]:
+    given = trainer.get("logger")
+    if given in (None, True, False):
+        return []
+    return list(given) if isinstance(given, list) else [given]
+
+
+def _makes_folder(logger: Namespace) -> bool:
+    return logger.class_path.rpartition(".")[2] in FOLDER_LOGGERS
+
+
+def _default_name(options: Namespace) -> str:
+    parts = [options[key].class_path.rpartition(".")[2].lower() for key in ("model", "data") if options.get(key)]
+    return "_".join(parts)

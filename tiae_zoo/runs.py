@@ -1,0 +1,95 @@
+"""Run folders: `<save_dir>/<name>/<verb>_<n>`, one for each run, never used twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tiae_zoo.messages import UserError
+
+CONFIG_FILE = "config.yaml"
+RESULTS_FILE = "results.json"
+
+
+def reserve(home: Path, verb: str) -> Path:
+    """Make and return the next free folder `<home>/<verb>_<n>`.
+
+    Two processes never get the same folder: creating it is the reservation, and only one of them succeeds.
+
+    Raises:
+        UserError: if the folder cannot be made there.
+    """
+    number = 1 + max(numbered(home, verb), default=-1)
+    while not make_new(folder := home / f"{verb}_{number}"):
+        number += 1
+    return folder
+
+
+def make_new(folder: Path) -> bool:
+    """Create `folder` and its parents; return False if it exists already.
+
+    Raises:
+        UserError: if it cannot be made there.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except OSError as error:
+        if isinstance(error, FileExistsError) and folder.exists():
+            return False
+        raise UserError(
+            f"The run folder {folder} cannot be made: {error.strerror}. "
+            "Choose a place you may write to with --trainer.logger.save_dir."
+        ) from error
+    return True
+
+
+def numbered(home: Path, verb: str) -> dict[int, Path]:
+    """Return the runs of `verb` under `home` by their numbers, the newest first."""
+    if not home.is_dir():
+        return {}
+    pattern = re.compile(rf"{re.escape(verb)}_(\d+)")
+    found = {int(match[1]): path for path in home.iterdir() if (match := pattern.fullmatch(path.name))}
+    return dict(sorted(found.items(), reverse=True))
+
+
+def newest_checkpoint(home: Path, which: str) -> Path:
+    """Return the `last` or `best` checkpoint of the newest fit under `home` that has one.
+
+    Raises:
+        UserError: if no fit there has it.
+    """
+    for folder in numbered(home, "fit").values():
+        checkpoint = folder / "checkpoints" / "last.ckpt" if which == "last" else _best_checkpoint(folder)
+        if checkpoint is not None and checkpoint.is_file():
+            return checkpoint
+    raise UserError(
+        f"No fit under {home} has a {which!r} checkpoint. Run `tiae-zoo fit` first, or give the checkpoint's own path."
+    )
+
+
+def config_beside(checkpoint: Path) -> Path | None:
+    """Return the config saved with the run that wrote `<run>/checkpoints/<checkpoint>`, if there is one."""
+    config = checkpoint.parent.parent / CONFIG_FILE
+    return config if config.is_file() else None
+
+
+def _best_checkpoint(folder: Path) -> Path | None:
+    results = folder / RESULTS_FILE
+    best = json.loads(results.read_text(encoding="utf-8")).get("best_checkpoint") if results.is_file() else None
+    return folder / best if best else None  # relative to the run, so that a run can be moved
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` to `path`; a reader sees the whole file or none."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}", suffix=".part", delete=False
+    ) as part:
+        json.dump(content, part, indent=2, allow_nan=False)
+        part.write("\n")
+    os.chmod(part.name, 0o644)  # noqa: PTH101  (temporary files are private; results are to be read)
+    os.replace(part.name, path)  # noqa: PTH105
