@@ -66,7 +66,7 @@ class ShiftInvariantAE(LightningModule):
         self.family = Shift(max_shift)
         self.encoder = ShapeEncoder(image_size, image_channels, dim_descriptor)
         self.decoder = ShapeDecoder(image_size, image_channels, dim_descriptor)
-        self.variance_ratio = WithinBetweenVariance()
+        self.variance_ratio = WithinBetweenVariance(dim_descriptor)
         self.restoration_error = MeanMetric()
 
     def encode(self, images: Tensor) -> Tensor:
