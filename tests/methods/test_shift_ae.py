@@ -1,0 +1,71 @@
+"""The objective of the shift-invariant auto-encoder against its formula, and that it learns what it says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision.transforms.v2.functional as tv
+from lightning.pytorch import Trainer, seed_everything
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tiae_zoo.methods import ShiftInvariantAE
+
+
+def digits(count: int) -> Tensor:
+    images = torch.tensor(load_digits().images[:count]).float().unsqueeze(1) / 16
+    return tv.pad(tv.resize(images, [20, 20], antialias=True).clamp(0, 1), [6, 6, 6, 6])
+
+
+def test_losses_are_the_formula_term_by_term() -> None:
+    torch.manual_seed(0)
+    method = ShiftInvariantAE()
+    images = digits(3)
+    moves = torch.tensor([[3, -2], [0, 8]])
+    shifted = torch.cat([method.family.apply(images, move.expand(3, -1)) for move in moves])
+    invariance, restoration, spread = method.losses(images, shifted)
+
+    expected_invariance, expected_restoration, expected_spread = [], [], []
+    for i in range(3):
+        restored = method(images[i : i + 1])
+        for j in range(2):
+            other = method(shifted[3 * j + i][None])
+            expected_invariance.append(float((restored - other).square().sum()))
+        every = method.family.apply(images[i : i + 1].expand(289, -1, -1, -1), method.family.grid(17))
+        expected_restoration.append(float((restored - every).square().sum((1, 2, 3)).min()))
+        code = method.encode(images[i : i + 1])[0]
+        expected_spread.append(float(code.abs().sum() ** 2 / code.square().sum()))
+    assert float(invariance) == pytest.approx(sum(expected_invariance) / 6, rel=1e-4)
+    assert float(restoration) == pytest.approx(sum(expected_restoration) / 3, rel=1e-4)
+    assert float(spread) == pytest.approx(sum(expected_spread) / 3, rel=1e-4)
+
+
+def test_no_gradient_flows_into_the_target() -> None:
+    method = ShiftInvariantAE()
+    images = digits(2).requires_grad_()
+    assert not method.family.nearest(method(images), images).image.requires_grad
+
+
+def test_a_short_training_makes_descriptors_less_dependent_on_the_shift() -> None:
+    seed_everything(0, verbose=False)
+    data = [{"image": image} for image in digits(512)]
+    loader = DataLoader(data, 64, shuffle=True)
+    trainer = Trainer(
+        max_epochs=8, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    method = ShiftInvariantAE()
+    held_out = DataLoader([{"image": image} for image in digits(640)[512:]], 64)
+    (before,) = trainer.test(method, held_out, verbose=False)
+    trainer.fit(method, loader)
+    (after,) = trainer.test(method, held_out, verbose=False)
+    assert after["test/restoration_error"] < 0.6 * before["test/restoration_error"]
+    assert after["test/variance_ratio"] < before["test/variance_ratio"]
+
+
+def test_prediction_gives_descriptor_and_pattern() -> None:
+    method = ShiftInvariantAE().eval()
+    with torch.no_grad():
+        prediction = method.predict_step({"image": digits(2)}, 0)
+    assert prediction["descriptor"].shape == (2, 30)
+    assert prediction["restored"].shape == (2, 1, 32, 32)
