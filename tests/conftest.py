@@ -1,0 +1,42 @@
+"""What every test finds: small data, a cache of its own, and no way to write outside pytest's folders."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.fakes import write_all
+
+REAL_DATA = os.environ.get("TIAE_ZOO_DATA")
+
+
+@pytest.fixture(scope="session")
+def fake_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with a miniature of every dataset; tests must not change it."""
+    return write_all(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(_cache: Path, fake_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the cache and the data root, unless a test says otherwise, into pytest's folders."""
+    monkeypatch.setenv("TIAE_ZOO_CACHE", str(_cache))
+    monkeypatch.setenv("TIAE_ZOO_DATA", str(fake_data))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The root of the true datasets, for tests marked `realdata`."""
+    assert REAL_DATA is not None
+    return Path(REAL_DATA)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, saying why."""
+    if REAL_DATA is None:
+        for item in items:
+            if item.get_closest_marker("realdata"):
+                item.add_marker(pytest.mark.skip(reason="needs TIAE_ZOO_DATA"))

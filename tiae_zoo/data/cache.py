@@ -1,0 +1,223 @@
+"""Decoded samples as uint8 memory maps, so that training reads no image file twice.
+
+A store is a folder of plain files: `images.u8` (N, C, S, S), `masks.u8` (N, S, S), and `index.json` with the rest.
+It is written under a temporary name and renamed when complete; a lock lets one process build while others wait.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from filelock import FileLock, Timeout
+from lightning.pytorch.utilities import rank_zero_info
+from tqdm import tqdm
+
+from tiae_zoo.data.decode import Bytes, DamagedImageError, Item
+from tiae_zoo.data.errors import DataError
+
+FORMAT = 1  # raise it whenever decoding gives other pixels: old stores are then left alone
+_log = logging.getLogger(__name__)
+
+
+def cache_dir() -> Path:
+    """Where stores lie: `$TIAE_ZOO_CACHE`, or the user's cache directory. Safe to delete at any time."""
+    chosen = os.environ.get("TIAE_ZOO_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tiae-zoo"))
+
+
+class Store:
+    """A complete store, opened for reading.
+
+    It pickles as its path alone: a memory map would travel to every spawned worker as a copy of all pictures.
+
+    Attributes:
+        names: One name a sample.
+        labels: int64 (N), or None.
+        damaged: What was left out: name -> reason.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        index = json.loads((path / "index.json").read_text(encoding="utf-8"))
+        self.names: list[str] = index["names"]
+        self.damaged: dict[str, str] = index["damaged"]
+        self.labels = None if index["labels"] is None else np.asarray(index["labels"], dtype=np.int64)
+        channels, size = index["channels"], index["size"]
+        self.images = self._open("images.u8", (len(self), channels, size, size))
+        self.masks = self._open("masks.u8", (len(self), size, size)) if index["masks"] else None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
+        return Store, (self.path,)
+
+    def _open(self, name: str, shape: tuple[int, ...]) -> Bytes:
+        return np.memmap(self.path / name, dtype=np.uint8, mode="r", shape=shape)
+
+
+class StoreWriter:
+    """Appends samples to a store that is being built."""
+
+    def __init__(self, path: Path) -> None:
+        self.names: list[str] = []
+        self.labels: list[int] = []
+        self.damaged: dict[str, str] = {}
+        self._path = path
+        self._image_shape: tuple[int, ...] = ()
+        self._files = {name: (path / f"{name}.u8").open("wb") for name in ("images", "masks")}
+
+    def add(self, name: str, image: Bytes, mask: Bytes | None = None, label: int | None = None) -> None:
+        """Append one sample: image (C, S, S), mask (S, S). Either all samples have a mask (a label), or none."""
+        self._image_shape = image.shape
+        self.names.append(name)
+        self._files["images"].write(np.ascontiguousarray(image).data)
+        if mask is not None:
+            self._files["masks"].write(np.ascontiguousarray(mask).data)
+        if label is not None:
+            self.labels.append(int(label))
+
+    def close(self, about: Mapping[str, object]) -> None:
+        """Write the index and let everything reach the disk."""
+        with_masks = self._files["masks"].tell() > 0
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+        channels, size = self._image_shape[:2]
+        index = {
+            "about": about,
+            "channels": channels,
+            "size": size,
+            "masks": with_masks,
+            "names": self.names,
+            "labels": self.labels or None,
+            "damaged": self.damaged,
+        }
+        with (self._path / "index.json").open("w", encoding="utf-8") as index_file:
+            json.dump(index, index_file)
+            index_file.flush()
+            os.fsync(index_file.fileno())
+
+    def abandon(self) -> None:
+        """Close the files of an unfinished store."""
+        for file in self._files.values():
+            file.close()
+
+
+def open_store(
+    name: str, about: Mapping[str, object], sources: Iterable[Path], fill: Callable[[StoreWriter], None]
+) -> Store:
+    """Open the store of this content; build it first if nobody has yet.
+
+    Args:
+        name: Readable beginning of its folder's name, such as `lfw-train`.
+        about: What decides the pixels beside the files: size, resize, mask rule, names, labels, ...
+        sources: The files it is made of; their names, sizes and times are part of the key, so that changed files
+            are decoded anew.
+        fill: Writes the samples.
+
+    Raises:
+        DataError: the cache folder cannot be written, or not one sample could be read.
+    """
+    path = cache_dir() / f"{name}-{_key(about, sources)}"
+    if not path.is_dir():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with exclusive(path.with_name(path.name + ".lock"), f"decodes {name}"):
+                if not path.is_dir():
+                    _build(path, about, fill)
+        except OSError as error:
+            raise DataError(
+                f"The cache of decoded images {path} could not be written ({error}). Set TIAE_ZOO_CACHE to a folder "
+                "with enough room."
+            ) from error
+    return Store(path)
+
+
+@contextmanager
+def exclusive(lock: Path, what: str) -> Iterator[None]:
+    """Hold the lock; say so when another process has it and this one must wait."""
+    holder = FileLock(lock)
+    try:
+        holder.acquire(timeout=1)
+    except Timeout:
+        _log.warning("Another process %s; waiting for it (%s).", what, lock)
+        holder.acquire()
+    try:
+        yield
+    finally:
+        holder.release()
+
+
+def _key(about: Mapping[str, object], sources: Iterable[Path]) -> str:
+    digest = hashlib.sha256(json.dumps([FORMAT, about], sort_keys=True).encode())
+    for path in sources:
+        stat = path.stat()
+        # Whole seconds: copies by some tools and file systems keep no more
+        digest.update(f"{path.parent.name}/{path.name} {stat.st_size} {int(stat.st_mtime)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _build(path: Path, about: Mapping[str, object], fill: Callable[[StoreWriter], None]) -> None:
+    for left_over in path.parent.glob(f"{path.name}.tmp*"):  # a killed build's; we hold the lock
+        shutil.rmtree(left_over, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp", dir=path.parent))
+    writer = StoreWriter(temporary)
+    try:
+        fill(writer)
+        if not writer.names:
+            raise DataError(
+                f"None of the {len(writer.damaged)} images of {path.name.rpartition('-')[0]} can be read "
+                f"({next(iter(writer.damaged.values()), 'there are none')}). Fetch or copy them again."
+            )
+        writer.close(about)
+        temporary.chmod(0o755)
+        temporary.replace(path)
+    finally:
+        writer.abandon()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decode_all(
+    writer: StoreWriter, items: list[Item], decode: Callable[[Item], tuple[Bytes, Bytes | None]], what: str
+) -> None:
+    """Decode `items` by several threads, in order, with a progress bar; damaged ones are noted and left out.
+
+    Threads, not processes: Pillow decodes and resizes without the interpreter lock, two threads were as fast as two
+    processes, and they are safe beside CUDA, spawn and scripts without a main guard.
+    """
+    rank_zero_info(f"Decoding {len(items)} images of {what} into {cache_dir()}, once.")
+
+    def attempt(item: Item) -> tuple[Bytes, Bytes | None] | str:
+        try:
+            return decode(item)
+        except DamagedImageError as damage:
+            return str(damage)
+
+    with (
+        ThreadPoolExecutor(cores()) as pool,
+        tqdm(total=len(items), desc=f"Decoding {what}", unit="img", disable=None) as bar,
+    ):
+        for start in range(0, len(items), 256):  # not all at once: results would pile up before a slow disk
+            batch = items[start : start + 256]
+            for item, result in zip(batch, pool.map(attempt, batch), strict=True):
+                if isinstance(result, str):
+                    writer.damaged[item.name] = result
+                else:
+                    writer.add(item.name, *result, item.label)
+                bar.update()

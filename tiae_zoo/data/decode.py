@@ -1,0 +1,168 @@
+"""Image files to small uint8 arrays: decoding, resizing, mask rules.
+
+Geometry is the papers': the shorter side is resized to `size`, then the centre square is cut out; image and mask alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from tiae_zoo.data.errors import DataError
+
+Bytes = npt.NDArray[np.uint8]
+Resize = Literal["antialias", "nearest"]
+MaskRule = Callable[[Image.Image], Bytes]  # a square mask picture as read -> region indices (size, size)
+
+IGNORE = 255
+# A file of another shape than the image cannot be its mask; a small copy's rounding is allowed
+ASPECT_TOLERANCE = 0.02
+
+
+class DamagedImageError(Exception):
+    """This one file cannot be read; the others can."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One sample as files.
+
+    Attributes:
+        name: What reports call it, unique in its split.
+        image: The picture.
+        mask: Its mask, if it has one.
+        label: Its class, if it has one.
+    """
+
+    name: str
+    image: Path
+    mask: Path | None = None
+    label: int | None = None
+
+
+def decode(item: Item, size: int, resize: Resize, rule: MaskRule, turn: bool) -> tuple[Bytes, Bytes | None]:
+    """Read one sample.
+
+    Args:
+        item: Where its files are.
+        size: Side of the square result in pixels.
+        resize: How the image (never the mask) is interpolated.
+        rule: What the mask file's pixels mean.
+        turn: Obey the camera's EXIF orientation. Official sets drew their masks on the unturned pixels.
+
+    Returns:
+        Image (3, size, size) and mask (size, size), None if the item has none.
+
+    Raises:
+        DamagedImageError: the files cannot be decoded, or do not belong together.
+    """
+    image = as_rgb(_load(item.image, turn))
+    small = np.asarray(square(image, size, resize)).transpose(2, 0, 1)
+    if item.mask is None:
+        return small, None
+    mask = _load(item.mask, turn)
+    (width, height), (mask_width, mask_height) = image.size, mask.size
+    if abs(width * mask_height - mask_width * height) > ASPECT_TOLERANCE * width * mask_height:
+        raise DamagedImageError(f"its mask is {mask_width}x{mask_height} pixels, the image {width}x{height}")
+    return small, rule(square(mask, size, "nearest"))
+
+
+def _load(path: Path, turn: bool) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return ImageOps.exif_transpose(image) if turn else image
+    # Pillow's decoders report broken files by all of these
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+        raise DamagedImageError(f"{path.name}: {error}") from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """An image of whatever kind (grey, palette, 16 bits, transparent, CMYK) as 8-bit RGB; transparency shows white."""
+    image = eight_bits(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greys as 8-bit ones (Pillow's own conversion cuts them off at 255)."""
+    if image.mode.startswith("I;16"):
+        full = 65535.0
+    elif image.mode in ("I", "F"):  # no range is declared: take the smallest usual one that holds the values
+        highest = float(np.asarray(image).max())
+        full = next((limit for limit in (1.0, 255.0) if image.mode == "F" and highest <= limit), 65535.0)
+        full = 255.0 if image.mode == "I" and highest <= 255 else full
+    else:
+        return image
+    scaled = np.asarray(image).astype(np.float64) * (255 / full)
+    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+
+
+def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:
+    """Resize the shorter side to `size` and cut out the centre (rounding as torchvision's Resize and CenterCrop)."""
+    width, height = image.size
+    new = (size, int(size * height / width)) if width <= height else (int(size * width / height), size)
+    if new != image.size:
+        # Pillow's bilinear filter widens with the scale: it is the antialiased one
+        image = image.resize(new, Image.Resampling.NEAREST if resize == "nearest" else Image.Resampling.BILINEAR)
+    left, top = round((new[0] - size) / 2), round((new[1] - size) / 2)
+    return image.crop((left, top, left + size, top + size))
+
+
+def votes_mask(mask: Image.Image) -> Bytes:
+    """Grey levels = annotators' votes: foreground above one half; of several channels the first counts."""
+    pixels = np.asarray(eight_bits(mask))
+    return ((pixels[..., 0] if pixels.ndim == 3 else pixels) > 127).astype(np.uint8)
+
+
+def colours(mask: Image.Image) -> tuple[Bytes, Bytes, Bytes]:
+    """Red, green and blue (size, size) of a mask painted in colours."""
+    red, green, blue = (np.asarray(band) for band in mask.convert("RGB").split())
+    return red, green, blue
+
+
+@dataclass(frozen=True)
+class ThresholdMask:
+    """Black and white masks: foreground above one half; pixels of `ignore_value` are not judged."""
+
+    ignore_value: int | None = None
+
+    def __call__(self, mask: Image.Image) -> Bytes:
+        """0, 1, and 255 where ignored."""
+        grey = np.asarray(eight_bits(mask).convert("L"))
+        regions = (grey > 127).astype(np.uint8)
+        if self.ignore_value is not None:
+            regions[grey == self.ignore_value] = IGNORE
+        return regions
+
+
+@dataclass(frozen=True)
+class IndexMask:
+    """Pixels that are region indices already (of a palette PNG the index counts, not the colour)."""
+
+    num_classes: int
+    ignore_value: int | None = None
+
+    def __call__(self, mask: Image.Image) -> Bytes:
+        """0 ... num_classes - 1, and 255 where ignored.
+
+        Raises:
+            DataError: a value is neither a class nor ignored.
+        """
+        pixels = np.asarray(mask)
+        pixels = (pixels[..., 0] if pixels.ndim == 3 else pixels).astype(np.int64)
+        ignored = (pixels == IGNORE) | (pixels == self.ignore_value)
+        highest = int(np.where(ignored, 0, pixels).max())
+        if highest >= self.num_classes:
+            raise DataError(
+                f"A mask holds the value {highest}, but there are only {self.num_classes} classes, 0 to "
+                f"{self.num_classes - 1}. Raise --data.num_classes, name the value by --data.ignore_value, or use "
+                "--data.mask_rule threshold for black and white masks."
+            )
+        return np.where(ignored, IGNORE, pixels).astype(np.uint8)

@@ -1,0 +1,116 @@
+"""Datasets that lie as one image file (and one mask file) a sample: what they share."""
+
+import hashlib
+import json
+from abc import abstractmethod
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from tiae_zoo.data.archives import RemoteFile
+from tiae_zoo.data.base import Split, StoreDataset, ZooDataModule
+from tiae_zoo.data.cache import StoreWriter, decode_all, open_store
+from tiae_zoo.data.decode import Item, MaskRule, decode
+from tiae_zoo.data.errors import DataError, MissingFileError, listed
+
+SCORED: tuple[Split, ...] = ("val", "test")
+GO_ON = "to go on without masks, and so without scores, add --data.masks false"
+
+
+class FilesDataModule(ZooDataModule):
+    """Splits are lists of files, decoded once into the cache.
+
+    What is listed but not there, and what is damaged, is left out with a warning that counts and names it. Scoring
+    needs masks: images of `val` and `test` without one are left out likewise, and it is an error if none has one.
+    `train` and `predict` carry masks if all their images have one, and none otherwise.
+    """
+
+    scored: bool  # whether masks are wanted
+    turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
+
+    @abstractmethod
+    def items(self, split: Split) -> list[Item]:
+        """The files of the split as its list names them, whether or not they exist."""
+
+    @property
+    @abstractmethod
+    def rule(self) -> MaskRule:
+        """What the pixels of a mask file mean."""
+
+    def find_masks(self, file: RemoteFile, split: Split) -> Path | None:
+        """Where the masks lie; None if they are not wanted, or not there and not needed for this split.
+
+        Raises:
+            DataError: they are not there, and the split is to be scored.
+        """
+        if not self.scored:
+            return None
+        try:
+            return self.find(file, otherwise=GO_ON)
+        except MissingFileError:
+            if split in SCORED:
+                raise
+            return None
+
+    def load(self, split: Split) -> StoreDataset:  # noqa: D102
+        what = f"{self.folder_name}/{split}"
+        items = self._with_masks(self._existing(self.items(split), what), split, what)
+        about = {
+            "data": self.folder_name,
+            "image_size": self.image_size,
+            "resize": self.resize,
+            "mask_rule": getattr(self.rule, "__name__", repr(self.rule)),
+            "turn": self.turn,
+            "items": hashlib.sha256(
+                json.dumps([(item.name, item.mask is not None, item.label) for item in items]).encode()
+            ).hexdigest(),
+        }
+        sources = [path for item in items for path in (item.image, item.mask) if path is not None]
+        read = partial(decode, size=self.image_size, resize=self.resize, rule=self.rule, turn=self.turn)
+
+        def fill(writer: StoreWriter) -> None:
+            decode_all(writer, items, read, what)
+
+        store = open_store(self.folder_name, about, sources, fill)
+        if store.damaged:
+            reasons = [f"{name} ({reason})" for name, reason in store.damaged.items()]
+            rank_zero_warn(
+                f"{len(reasons)} of {len(items)} images of {what} are damaged and left out: {listed(reasons)}."
+            )
+        return StoreDataset(store, self.transform if split == "train" else None)
+
+    def _existing(self, items: list[Item], what: str) -> list[Item]:
+        there = [item for item in items if item.image.is_file()]
+        if items and not there:
+            raise DataError(
+                f"None of the {len(items)} images of {what} is there; the first should be {items[0].image}. "
+                "Copy them there, or point --data.root to another folder."
+            )
+        if len(there) < len(items):
+            absent = sorted({item.name for item in items} - {item.name for item in there})
+            rank_zero_warn(f"{len(absent)} of {len(items)} images of {what} are not there: {listed(absent)}.")
+        return there
+
+    def _with_masks(self, items: list[Item], split: Split, what: str) -> list[Item]:
+        """Settle what happens to images without a mask, by the rule of the class docstring."""
+        checked = [
+            replace(item, mask=None) if item.mask is not None and not item.mask.is_file() else item for item in items
+        ]
+        masked = [item for item in checked if item.mask is not None]
+        if len(masked) == len(items):
+            return items
+        if not self.scored or split not in SCORED:
+            return [replace(item, mask=None) for item in items]
+        if not masked:
+            raise DataError(
+                f"None of the {len(items)} images of {what} has a mask; the first should be {items[0].mask}. "
+                f"Copy the masks there; {GO_ON}."
+            )
+        absent = [item.name for item in checked if item.mask is None]
+        rank_zero_warn(
+            f"{len(absent)} of {len(items)} images of {what} have no mask and are left out: {listed(absent)}."
+        )
+        return masked

@@ -1,0 +1,79 @@
+"""Labeled Faces in the Wild, funneled, with part labels (Kae et al., CVPR 2013)."""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+
+from tiae_zoo.data.archives import RemoteFile
+from tiae_zoo.data.base import Split
+from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
+from tiae_zoo.data.errors import DataError, check_choice
+from tiae_zoo.data.files import FilesDataModule
+from tiae_zoo.data.sources import redo_list
+
+IMAGES = RemoteFile(
+    name="lfw-funneled.tgz",
+    what="funneled LFW photos",
+    digest="sha256:b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a",
+    urls=("https://ndownloader.figshare.com/files/5976015",),
+    places=("lfw_funneled",),
+)
+PARTS = RemoteFile(  # was at vis-www.cs.umass.edu/lfw/part_labels/, a host that is gone
+    name="parts_lfw_funneled_gt_images.tgz",
+    what="LFW part labels",
+    digest="md5:3e7e26e801c3081d651c8c2ef3c45cfc",
+    urls=(),
+    places=("parts_lfw_funneled_gt_images",),
+)
+LISTS = {
+    "train": redo_list("lfw-funneled/train.txt", "7cd40edcbc0e415b1a25a3e4b3c8e55c54b3b92edc5b784f10c1f8cac901b5c6"),
+    "val": redo_list("lfw-funneled/val.txt", "ce3e39030a29250b91ea3679a30627f17cd714aa0a5eef9e9cb1bb7cb726fcaf"),
+    "test": redo_list("lfw-funneled/test.txt", "21f1c06bf543fb7b96cf9c1a7fdc641b97eb19be84f1f889fcda5467be019afb"),
+}
+
+
+def parts_mask(mask: Image.Image) -> Bytes:
+    """Hair (red) and face (green) are foreground, blue is background (ReDO, section 5.1)."""
+    _, _, blue = colours(mask)
+    return (blue < 128).astype(np.uint8)
+
+
+class LFW(FilesDataModule):
+    """Faces: 10306 photos to train on, without labels, 1327 to validate and 1600 to test, foreground = face and hair.
+
+    Args:
+        protocol: `redo`: the split of the ReDO paper, the only one in use for this task.
+        masks: False leaves the part labels out, and with them all scores.
+        **kwargs: As for every data module, see `ZooDataModule`.
+    """
+
+    folder_name: ClassVar[str] = "lfw"
+    rule: MaskRule = staticmethod(parts_mask)
+
+    def __init__(self, protocol: Literal["redo"] = "redo", masks: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_choice("protocol", protocol, ("redo",))
+        self.protocol = protocol
+        self.scored = masks
+
+    def files(self) -> list[RemoteFile]:  # noqa: D102
+        return [IMAGES, *LISTS.values(), *([PARTS] if self.scored else [])]
+
+    def items(self, split: Split) -> list[Item]:  # noqa: D102
+        photos = self.find(IMAGES)
+        listing = self.find(LISTS["test" if split == "predict" else split])
+        parts = None if split == "train" else self.find_masks(PARTS, split)
+        items = []
+        for line in listing.read_text(encoding="utf-8").split("\n"):
+            if not line.strip():
+                continue
+            try:
+                person, name = line.split()
+            except ValueError as error:
+                raise DataError(
+                    f"{listing} has a line {line!r}, not a person and a picture. Remove the file and fetch it again."
+                ) from error
+            mask = parts / f"{name}.ppm" if parts else None
+            items.append(Item(name, photos / person / f"{name}.jpg", mask))
+        return items
