@@ -1,0 +1,131 @@
+"""Pictures of what a method sees and makes, along the training and at the test."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from tiae_zoo.callbacks.drawing import image_grid, save_png
+from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder
+
+
+class Gallery(Callback):
+    """Draw the columns that the method's `gallery` gives for the first images of the validation and the test set.
+
+    A method takes part by offering `gallery(batch) -> dict[str, Tensor]`: column title -> images (B, 1 or 3, H, W) in
+    [0, 1], in reading order. It is called with a batch of the first `num_images` images, without gradients, in
+    evaluation mode and with the same random numbers every time; those of the training are left as they were.
+
+    The files lie in `pictures/` in the run's folder: `val_000500.png` after 500 training batches, `validate.png` and
+    `test.png`. Nothing is overwritten: a second `test.png` is called `test_2.png`. Only the first process writes; the
+    first of several dataloaders is drawn, and nothing in a `fast_dev_run`.
+
+    Args:
+        num_images: rows of a picture.
+        every_n_validations: draw the first validation and every n-th after it.
+
+    Raises:
+        ValueError: for a number below 1.
+    """
+
+    def __init__(self, num_images: int = 8, every_n_validations: int = 1) -> None:
+        if num_images < 1 or every_n_validations < 1:
+            raise ValueError(
+                f"Gallery got num_images={num_images} and every_n_validations={every_n_validations}. "
+                "Give whole numbers of at least 1."
+            )
+        self.num_images = num_images
+        self.every_n_validations = every_n_validations
+        self._validations = 0
+        self._folder: Path | None = None
+        self._due: FirstImages | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the folder, or say that there is nothing to draw."""
+        self._folder = None
+        if stage == "predict" or getattr(trainer, "fast_dev_run", False):
+            return
+        if not callable(getattr(pl_module, "gallery", None)):
+            rank_zero_warn(
+                f"Gallery draws nothing: {type(pl_module).__name__} has no method `gallery(batch)`. "
+                "Add one that returns columns of images, or take the callback out."
+            )
+            return
+        self._folder = pictures_folder(trainer)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Decide whether this validation is drawn."""
+        if self._folder is None or trainer.sanity_checking:
+            return
+        self._due = FirstImages(self.num_images) if self._validations % self.every_n_validations == 0 else None
+        self._validations += 1
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect images, and draw as soon as there are enough."""
+        self._collect(trainer, pl_module, batch, dataloader_idx)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw a validation set that is smaller than the picture."""
+        self._draw(trainer, pl_module)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to collect."""
+        if self._folder is not None:
+            self._due = FirstImages(self.num_images)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect images, and draw as soon as there are enough."""
+        self._collect(trainer, pl_module, batch, dataloader_idx)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw a test set that is smaller than the picture."""
+        self._draw(trainer, pl_module)
+
+    def _collect(self, trainer: Trainer, pl_module: LightningModule, batch: Any, dataloader_idx: int) -> None:
+        if self._due is None or dataloader_idx > 0:
+            return
+        self._due.add(batch)
+        if self._due.missing <= 0:
+            self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        images, self._due = self._due, None
+        batch = images.take() if images is not None else {}
+        if not batch or self._folder is None:
+            return
+        with torch.no_grad(), isolate_rng():
+            torch.manual_seed(0)
+            method: Any = pl_module
+            columns = method.gallery(batch)  # on every process: a sharded model needs all of them
+        if trainer.is_global_zero:
+            name, heading = _name_and_heading(trainer)
+            save_png(image_grid(columns, heading), free_path(self._folder / name))
+
+
+def _name_and_heading(trainer: Trainer) -> tuple[str, str]:
+    if trainer.testing:
+        return "test.png", "Test"
+    if trainer.state.fn == "validate":
+        return "validate.png", "Validation"
+    # Not global_step: that counts the steps of every optimiser, two for each batch of a GAN.
+    batches = trainer.fit_loop.total_batch_idx + 1
+    return f"val_{batches:06d}.png", f"Validation after {batches} training batches"
