@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tests.fakes import write_all
 
 REAL_DATA = os.environ.get("TIAE_ZOO_DATA")
@@ -21,10 +22,13 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(_cache: Path, fake_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the cache and the data root, unless a test says otherwise, into pytest's folders."""
+def _own_folders(
+    _cache: Path, fake_data: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Point cache and data root into pytest's folders; a test marked `realdata` keeps the true data root."""
     monkeypatch.setenv("TIAE_ZOO_CACHE", str(_cache))
-    monkeypatch.setenv("TIAE_ZOO_DATA", str(fake_data))
+    if request.node.get_closest_marker("realdata") is None:
+        monkeypatch.setenv("TIAE_ZOO_DATA", str(fake_data))
 
 
 @pytest.fixture(scope="session")

@@ -84,12 +84,15 @@ def write_lfw(root: str | Path, train: int = 24, val: int = 6, test: int = 6, se
 def write_tar(path: Path, members: dict[str, bytes]) -> None:
     """A gzipped tar archive of the given members; the same bytes each time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for name, content in members.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
 def write_flowers(root: str | Path, train: int = 24, val: int = 6, test: int = 6, seed: int = 0) -> Path:

@@ -1,7 +1,12 @@
 """Datasets as Lightning data modules; the batch contract is in `tiae_zoo.data.base`."""
 
+from tiae_zoo.data.base import ZooDataModule
+from tiae_zoo.data.colored2mnist import Colored2MNIST
+from tiae_zoo.data.cub import CUB
 from tiae_zoo.data.errors import DataError
+from tiae_zoo.data.flowers import Flowers
+from tiae_zoo.data.folder import Folder
 from tiae_zoo.data.lfw import LFW
 from tiae_zoo.data.mnist import MNIST
 
-__all__ = ["LFW", "MNIST", "DataError"]
+__all__ = ["CUB", "LFW", "MNIST", "Colored2MNIST", "DataError", "Flowers", "Folder", "ZooDataModule"]

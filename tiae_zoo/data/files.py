@@ -29,16 +29,12 @@ class FilesDataModule(ZooDataModule):
     """
 
     scored: bool  # whether masks are wanted
+    rule: MaskRule  # what the pixels of a mask file mean
     turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
 
     @abstractmethod
     def items(self, split: Split) -> list[Item]:
         """The files of the split as its list names them, whether or not they exist."""
-
-    @property
-    @abstractmethod
-    def rule(self) -> MaskRule:
-        """What the pixels of a mask file mean."""
 
     def find_masks(self, file: RemoteFile, split: Split) -> Path | None:
         """Where the masks lie; None if they are not wanted, or not there and not needed for this split.

@@ -1,0 +1,136 @@
+"""A user's own pictures."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from tiae_zoo.data.base import Split
+from tiae_zoo.data.decode import IndexMask, Item, MaskRule, ThresholdMask
+from tiae_zoo.data.errors import DataError, check_choice
+from tiae_zoo.data.files import FilesDataModule
+
+MaskKind = Literal["threshold", "index"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm", ".tga")
+
+
+class Folder(FilesDataModule):
+    """All pictures below a folder, with optional masks of the same name below another.
+
+    Pictures of any kind Pillow reads are taken; cameras' EXIF orientation is obeyed. A relative path is looked for in
+    the working directory, then in the data root.
+
+    Training, validation and test take a part each; if only some pictures have masks, validation and test are drawn from
+    these. Prediction covers all pictures. A path with `{split}` in it stands for folders that are split already: it is
+    replaced by `train`, `val` or `test`, and the fractions do not matter; prediction then covers `test`.
+
+    Args:
+        images: Folder of the pictures, subfolders included.
+        masks: Folder of the masks: same subfolder and name as the picture, whatever the suffix. None: no masks.
+        mask_rule: `threshold`: grey, foreground above one half. `index`: pixels are region indices, 255 is ignored.
+        num_classes: Regions in the masks, background included.
+        ignore_value: A pixel value of the mask files that means "not judged".
+        val_fraction: Part of the pictures for validation.
+        test_fraction: Part of the pictures for the test.
+        seed: Decides which pictures go where.
+        **kwargs: As for every data module, see `ZooDataModule`.
+    """
+
+    folder_name: ClassVar[str] = "folder"
+    turn = True
+
+    def __init__(
+        self,
+        images: str,
+        masks: str | None = None,
+        mask_rule: MaskKind = "threshold",
+        num_classes: int = 2,
+        ignore_value: int | None = None,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_choice("mask_rule", mask_rule, get_args(MaskKind))
+        if mask_rule == "threshold" and num_classes != 2:
+            raise DataError(
+                f"mask_rule='threshold' gives 2 classes, not num_classes={num_classes}. Use mask_rule='index'."
+            )
+        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+            raise DataError(
+                f"val_fraction={val_fraction} and test_fraction={test_fraction} leave a split empty; "
+                "both must be positive and their sum below 1."
+            )
+        self.images = images
+        self.masks = masks
+        self.scored = masks is not None
+        self.num_classes = num_classes
+        self.rule: MaskRule = (
+            ThresholdMask(ignore_value) if mask_rule == "threshold" else IndexMask(num_classes, ignore_value)
+        )
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self.seed = seed
+
+    def items(self, split: Split) -> list[Item]:  # noqa: D102
+        found = self._find_items("test" if split == "predict" else split)
+        if "{split}" in self.images or split == "predict":
+            return found
+        return self._part(found, split)
+
+    def _find_items(self, split: str) -> list[Item]:
+        """All pictures, with the masks that exist."""
+        images = self._resolve(self.images.replace("{split}", split), "images")
+        masks = None if self.masks is None else self._resolve(self.masks.replace("{split}", split), "masks")
+        stems = {} if masks is None else {path.relative_to(masks).with_suffix(""): path for path in _pictures(masks)}
+        paths = [path for path in _pictures(images) if masks is None or masks == images or masks not in path.parents]
+        if not paths:
+            raise DataError(
+                f"There are no pictures in {images}. Copy some there (any of {', '.join(SUFFIXES)}), or point "
+                "--data.images to another folder."
+            )
+        relative = [path.relative_to(images) for path in paths]
+        if masks is not None and not any(name.with_suffix("") in stems for name in relative):
+            raise DataError(
+                f"None of the {len(paths)} pictures in {images} has a mask in {masks}; the first should be "
+                f"{relative[0].with_suffix('.png')}. Name masks like their pictures, or leave out --data.masks."
+            )
+        return [
+            Item(name.as_posix(), path, stems.get(name.with_suffix("")))
+            for name, path in zip(relative, paths, strict=True)
+        ]
+
+    def _part(self, found: list[Item], split: Split) -> list[Item]:
+        """Draw a split, in the order of names."""
+        order = [found[i] for i in np.random.default_rng(self.seed).permutation(len(found))]
+        pool = [item for item in order if item.mask is not None] if self.scored else order
+        val, test = (max(1, round(part * len(found))) for part in (self.val_fraction, self.test_fraction))
+        if val + test > len(pool):  # few masks: share them
+            val = round(len(pool) * self.val_fraction / (self.val_fraction + self.test_fraction))
+            test = len(pool) - val
+        drawn = {"val": pool[:val], "test": pool[val : val + test]}
+        taken = {item.name for item in (*drawn["val"], *drawn["test"])}
+        drawn["train"] = [item for item in order if item.name not in taken]
+        return sorted(drawn[split], key=lambda item: item.name)
+
+    def _resolve(self, folder: str, argument: str) -> Path:
+        given = Path(folder).expanduser()
+        candidates = [given] if given.is_absolute() else [given, self.data_root / given]
+        for candidate in candidates:
+            if candidate.is_dir():
+                return candidate
+        looked = " or ".join(str(candidate.absolute()) for candidate in candidates)
+        raise DataError(f"There is no folder {looked}. Point --data.{argument} to the folder of your {argument}.")
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Picture files below a folder, sorted; hidden ones (thumbnails of other systems) do not count."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
