@@ -1,17 +1,17 @@
 """Finding a dataset's files: in place, in an archive placed by hand, or by download."""
 
 import hashlib
-import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from tiae_zoo.data.cache import cache_dir, exclusive
-from tiae_zoo.data.download import fetch
+from tiae_zoo.data.download import fetch, writable
 from tiae_zoo.data.errors import DataError, MissingFileError
 
 
@@ -33,6 +33,11 @@ class RemoteFile:
     digest: str
     urls: tuple[str, ...]
     places: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """Where it is to be had and how to know it, for messages."""
+        return f"{self.urls[0] if self.urls else f'a copy of {self.name}'} ({self.digest.replace(':', ' ')})"
 
     @property
     def is_archive(self) -> bool:
@@ -69,37 +74,36 @@ def missing(file: RemoteFile, folder: Path, otherwise: str = "") -> MissingFileE
     """The error that tells what was looked for, where, and the ways to get it."""
     looked_for = [*file.places, *([file.name] if file.is_archive else [])]
     name = file.name if file.is_archive else file.places[0]
-    digest = file.digest.replace(":", " ")
     if file.urls:
-        way = f"Add --data.download true to fetch it, or place {file.urls[0]} ({digest}) there by hand as {name}"
+        way = f"Add --data.download true to fetch it, or place {file.source} there by hand as {name}"
     else:
-        way = f"It can no longer be downloaded: place a copy of {name} ({digest}) there by hand"
+        way = f"It can no longer be downloaded: place {file.source} there by hand"
     return MissingFileError(
         f"Missing {file.what}: there is no {' and no '.join(looked_for)} in {folder.absolute()}. {way}"
         + (f"; {otherwise}." if otherwise else ".")
     )
 
 
-def writable(folder: Path) -> bool:
-    """Whether files may be added; a folder without any write permission is left alone even by root."""
-    return os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222 != 0
-
-
 def _unpack(archive: Path, brings: str) -> Path:
     """Unpack beside the archive, or in the cache if that folder is read-only; return where what it `brings` is."""
-    if writable(archive.parent):
-        destination = archive.parent
-    else:
+    destination = archive.parent
+    if not writable(destination):
         stat = archive.stat()
         key = hashlib.sha256(f"{archive.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
         destination = cache_dir() / f"unpacked-{key}"
-        destination.mkdir(parents=True, exist_ok=True)
     target = destination / brings
     if target.exists():
         return target
-    with exclusive(destination / f".{archive.name}.lock", f"unpacks {archive.name}"):
-        if not target.exists():
-            _extract(archive, destination, brings)
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        with exclusive(destination / f".{archive.name}.lock", f"unpacks {archive.name}"):
+            if not target.exists():
+                _extract(archive, destination, brings)
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise DataError(
+            f"{archive} could not be unpacked into {destination.absolute()} ({error}). "
+            "Fetch it again if it is damaged, or make room there."
+        ) from error
     return target
 
 
@@ -107,26 +111,19 @@ def _extract(archive: Path, destination: Path, brings: str) -> None:
     for left_over in destination.glob(f".{archive.name}.tmp*"):  # of a killed run; we hold the lock
         shutil.rmtree(left_over, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{archive.name}.tmp", dir=destination))
+    size, title = archive.stat().st_size, f"Unpacking {archive.name}"
     try:
         with (
             archive.open("rb") as raw,
-            tqdm(
-                total=archive.stat().st_size, desc=f"Unpacking {archive.name}", unit="B", unit_scale=True, disable=None
-            ) as bar,
+            tqdm(total=size, desc=title, unit="B", unit_scale=True, disable=None) as bar,
             tarfile.open(fileobj=raw) as tar,
         ):
             for member in tar:
                 tar.extract(member, temporary, filter="data")
                 bar.update(raw.tell() - bar.n)
         if not (temporary / brings).exists():
-            raise DataError(
-                f"{archive} does not contain {brings}, as the official file does. Remove it and fetch it again."
-            )
+            raise DataError(f"{archive} holds no {brings}, as the official file does. Remove it and fetch it again.")
         _move_into(temporary, destination, last=temporary / brings)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(
-            f"{archive} cannot be unpacked ({error}). Remove it and fetch it again, or free disk space."
-        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -137,5 +134,5 @@ def _move_into(source: Path, destination: Path, last: Path) -> None:
         target = destination / child.name
         if child.is_dir() and target.is_dir():
             _move_into(child, target, last)
-        elif not (target.exists() and target.is_dir()):
+        else:
             child.replace(target)

@@ -27,7 +27,7 @@ from tiae_zoo.data.errors import DataError, check_choice
 
 Split = Literal["train", "val", "test", "predict"]
 STAGES: Mapping[str | None, tuple[Split, ...]] = {
-    "fit": ("train", "val"),
+    "fit": ("val", "train"),  # missing masks are told before the long decoding
     "validate": ("val",),
     "test": ("test",),
     "predict": ("predict",),

@@ -130,11 +130,11 @@ def open_store(
         DataError: the cache folder cannot be written, or not one sample could be read.
     """
     path = cache_dir() / f"{name}-{_key(about, sources)}"
-    if not path.is_dir():
+    if not _is_complete(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with exclusive(path.with_name(path.name + ".lock"), f"decodes {name}"):
-                if not path.is_dir():
+                if not _is_complete(path):
                     _build(path, about, fill)
         except OSError as error:
             raise DataError(
@@ -168,7 +168,13 @@ def _key(about: Mapping[str, object], sources: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+def _is_complete(path: Path) -> bool:
+    """Whether all files are there; some systems clean old files out of caches one by one."""
+    return all((path / name).is_file() for name in ("index.json", "images.u8", "masks.u8"))
+
+
 def _build(path: Path, about: Mapping[str, object], fill: Callable[[StoreWriter], None]) -> None:
+    shutil.rmtree(path, ignore_errors=True)
     for left_over in path.parent.glob(f"{path.name}.tmp*"):  # a killed build's; we hold the lock
         shutil.rmtree(left_over, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f"{path.name}.tmp", dir=path.parent))

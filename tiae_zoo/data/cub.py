@@ -45,6 +45,8 @@ class CUB(FilesDataModule):
     """
 
     folder_name: ClassVar[str] = "cub"
+    images_file = IMAGES
+    masks_file = MASKS
     rule: MaskRule = staticmethod(votes_mask)
 
     def __init__(self, protocol: Protocol = "redo", masks: bool = True, **kwargs: Any) -> None:

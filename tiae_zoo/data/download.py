@@ -3,12 +3,15 @@
 import hashlib
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lightning.pytorch.utilities import rank_zero_info
 from tqdm import tqdm
 
 from tiae_zoo import __version__
@@ -19,6 +22,7 @@ USER_AGENT = f"tiae-zoo/{__version__}"  # data.caltech.edu refuses requests with
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 18  # bytes
 ATTEMPTS = 4  # per address, each resuming where the last broke off
+PAUSE = 2.0  # seconds between them
 
 
 class _BrokenOffError(Exception):
@@ -43,8 +47,11 @@ def fetch(urls: Sequence[str], target: Path, digest: str) -> None:
     Raises:
         DataError: no address works, with the reason of each; or the folder cannot be written.
     """
+    rank_zero_info(f"Downloading {urls[0]} to {target}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if not writable(target.parent):
+            raise PermissionError(f"{target.parent} is read-only")
         with exclusive(target.with_name(f".{target.name}.lock"), f"downloads {target.name}"):
             if target.exists():
                 return
@@ -68,7 +75,8 @@ def _fetch_from(url: str, target: Path, digest: str) -> str | None:
     """Try one address; None on success, else why not."""
     part = target.with_name(f"{target.name}.part")
     reason = ""
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        time.sleep(PAUSE if attempt else 0)
         resumed = part.exists() and part.stat().st_size > 0
         try:
             _receive(url, part)
@@ -98,13 +106,14 @@ def _receive(url: str, part: Path) -> None:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # nothing left beyond `have`: complete, or of another file; the digest tells
+        if error.code == 416:  # there is nothing beyond `have`: complete, or another file's; the digest tells
             return
         if error.code in (429, 500, 502, 503, 504):
             raise _BrokenOffError(f"the server answered {error.code} {error.reason}") from error
         raise _RefusedError(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
-        raise _RefusedError(f"no connection to {urlsplit(url).hostname} ({error.reason})") from error
+        kind = _BrokenOffError if isinstance(error.reason, (TimeoutError, ConnectionResetError)) else _RefusedError
+        raise kind(f"no connection to {urlsplit(url).hostname} ({error.reason})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenOffError(f"the connection broke ({error!r})") from error
     with response:
@@ -119,7 +128,7 @@ def _write(response: http.client.HTTPResponse, part: Path, have: int, total: int
     name = part.name.removesuffix(".part")
     with (
         part.open("r+b" if have else "wb") as file,
-        tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, unit_divisor=1024) as bar,
+        tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, unit_divisor=1024, disable=None) as bar,
     ):
         file.seek(have)
         while True:
@@ -140,4 +149,10 @@ def _write(response: http.client.HTTPResponse, part: Path, have: int, total: int
 def file_digest(path: Path, algorithm: str) -> str:
     """`<algorithm>:<hex>` of a file's content."""
     with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+        digest = hashlib.file_digest(file, partial(hashlib.new, algorithm, usedforsecurity=False))
+    return f"{algorithm}:{digest.hexdigest()}"
+
+
+def writable(folder: Path) -> bool:
+    """Whether files may be added; a folder without any write permission is left alone even by root."""
+    return os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222 != 0

@@ -31,6 +31,8 @@ class FilesDataModule(ZooDataModule):
     scored: bool  # whether masks are wanted
     rule: MaskRule  # what the pixels of a mask file mean
     turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
+    images_file: ClassVar[RemoteFile | None] = None
+    masks_file: ClassVar[RemoteFile | None] = None
 
     @abstractmethod
     def items(self, split: Split) -> list[Item]:
@@ -83,12 +85,20 @@ class FilesDataModule(ZooDataModule):
         if items and not there:
             raise DataError(
                 f"None of the {len(items)} images of {what} is there; the first should be {items[0].image}. "
-                "Copy them there, or point --data.root to another folder."
+                f"{self._complete(self.images_file)}."
             )
         if len(there) < len(items):
-            absent = sorted({item.name for item in items} - {item.name for item in there})
+            found = {item.name for item in there}
+            absent = [item.name for item in items if item.name not in found]
             rank_zero_warn(f"{len(absent)} of {len(items)} images of {what} are not there: {listed(absent)}.")
         return there
+
+    def _complete(self, file: RemoteFile | None) -> str:
+        """How to complete a folder that is there but lacks files."""
+        if file is None:
+            return "Copy them there"
+        again = f"remove {self.folder / file.places[0]} and add --data.download true, or " if file.urls else ""
+        return f"To complete them, {again}unpack {file.source} in {self.folder} by hand"
 
     def _with_masks(self, items: list[Item], split: Split, what: str) -> list[Item]:
         """Settle what happens to images without a mask, by the rule of the class docstring."""
@@ -103,7 +113,7 @@ class FilesDataModule(ZooDataModule):
         if not masked:
             raise DataError(
                 f"None of the {len(items)} images of {what} has a mask; the first should be {items[0].mask}. "
-                f"Copy the masks there; {GO_ON}."
+                f"{self._complete(self.masks_file)}; {GO_ON}."
             )
         absent = [item.name for item in checked if item.mask is None]
         rank_zero_warn(

@@ -50,6 +50,8 @@ class Flowers(FilesDataModule):
     """
 
     folder_name: ClassVar[str] = "flowers"
+    images_file = IMAGES
+    masks_file = MASKS
     rule: MaskRule = staticmethod(segmim_mask)
 
     def __init__(self, protocol: Protocol = "redo", masks: bool = True, **kwargs: Any) -> None:

@@ -49,6 +49,8 @@ class LFW(FilesDataModule):
     """
 
     folder_name: ClassVar[str] = "lfw"
+    images_file = IMAGES
+    masks_file = PARTS
     rule: MaskRule = staticmethod(parts_mask)
 
     def __init__(self, protocol: Literal["redo"] = "redo", masks: bool = True, **kwargs: Any) -> None:
