@@ -59,6 +59,12 @@ def test_no_images_give_nan():
     assert math.isnan(metric.compute().item())
 
 
+def test_descriptors_that_are_nan_give_nan():
+    descriptors = random_descriptors()
+    descriptors[2, 1, 0] = torch.nan
+    assert math.isnan(streamed(descriptors, 4).compute().item())
+
+
 def test_forward_and_reset():
     descriptors = random_descriptors()
     metric = WithinBetweenVariance(4)

@@ -8,18 +8,13 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tiae_zoo.callbacks import drawing
+from tiae_zoo.callbacks.drawing import save_png
+from tiae_zoo.callbacks.map_drawing import descriptor_figure
 from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder
-from tiae_zoo.metrics import WithinBetweenVariance
-
-PLOT = 560  # px: side of the scatter plot
-FRAME_WIDTH = 4  # px: coloured frame of an image in the legend
-AXIS_LABELS = 56  # px for ticks and axis label
+from tiae_zoo.metrics.invariance import descriptor_moments, variance_ratio
 
 
 class DescriptorMap(Callback):
@@ -94,7 +89,8 @@ class DescriptorMap(Callback):
         if trainer.is_global_zero:
             points, shares = principal_plane(descriptors)
             path = free_path(self._folder / "descriptor_map.png")
-            drawing.save_png(draw_map(batch["image"], points, shares, variance_ratio(descriptors)), path)
+            ratio = variance_ratio(descriptor_moments(descriptors)).item()  # the class would wait for the others
+            save_png(descriptor_figure(batch["image"], points, shares, ratio), path)
             write_csv(path.with_suffix(".csv"), points, batch.get("index"), batch.get("label"))
 
 
@@ -128,13 +124,6 @@ def describe(method: Any, images: Tensor, num_versions: int, seed: int) -> Tenso
     return torch.stack(described)
 
 
-def variance_ratio(descriptors: Tensor) -> float:
-    """Return the within / between variance of descriptors (B, S, D)."""
-    metric = WithinBetweenVariance(descriptors.shape[2])
-    metric.update(descriptors)
-    return float(metric.compute())
-
-
 def principal_plane(descriptors: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Project descriptors on the plane in which they vary most.
 
@@ -155,60 +144,6 @@ def principal_plane(descriptors: Tensor) -> tuple[NDArray[np.float64], NDArray[n
     missing = 2 - len(axes)  # one dimension, or one descriptor
     points = np.pad(points, ((0, 0), (0, missing)))
     return points.reshape(images, versions, 2), np.pad(shares, (0, missing))
-
-
-def draw_map(images: Tensor, points: NDArray[np.float64], shares: NDArray[np.float64], ratio: float) -> Figure:
-    """Draw a scatter plot and, in the frame of its colour, each image it shows.
-
-    Args:
-        images: (B, 1 or 3, H, W) in [0, 1].
-        points: (B, S, 2).
-        shares: (2,), share of the variance along each axis.
-        ratio: within / between variance in all dimensions.
-    """
-    colours = image_colours(len(images))
-    scale = max(1, drawing.tile_scale(images) // 2)
-    side = images.shape[-2] * scale + 2 * FRAME_WIDTH
-    length = images.shape[-1] * scale + 2 * FRAME_WIDTH
-    per_column = max(1, (PLOT + drawing.GAP) // (side + drawing.GAP))
-    legend_width = -(-len(images) // per_column) * (length + drawing.GAP) - drawing.GAP
-
-    heading = f"Descriptors of {len(images)} test images, {points.shape[1]} random transforms of each"
-    note = f"Within / between variance in all dimensions: {ratio:.3g}"
-    top = 2 * drawing.MARGIN + drawing.text_height(heading, drawing.HEADING_SIZE) + drawing.text_height(note)
-    left = drawing.MARGIN + AXIS_LABELS
-    legend_left = left + PLOT + drawing.MARGIN
-    width = legend_left + legend_width + drawing.MARGIN
-    height = top + PLOT + AXIS_LABELS
-    figure = drawing.new_figure(width, height)
-    drawing.write(figure, heading, drawing.MARGIN, drawing.MARGIN, drawing.HEADING_SIZE, va="top")
-    note_top = drawing.MARGIN + drawing.text_height(heading, drawing.HEADING_SIZE)
-    drawing.write(figure, note, drawing.MARGIN, note_top, va="top")
-
-    axes = figure.add_axes((left / width, 1 - (top + PLOT) / height, PLOT / width, PLOT / height))
-    for cluster, colour in zip(points, colours, strict=True):
-        axes.scatter(cluster[:, 0], cluster[:, 1], s=18, color=colour, alpha=0.8, linewidths=0)
-    axes.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)", size=drawing.TEXT_SIZE)
-    axes.set_ylabel(f"second ({shares[1]:.0%})", size=drawing.TEXT_SIZE)
-    axes.tick_params(labelsize=drawing.TEXT_SIZE - 2, colors="#666666")
-    axes.set_axisbelow(True)
-    axes.grid(color="#eeeeee")
-    axes.spines[:].set_color("#bbbbbb")
-    for number, (image, colour) in enumerate(zip(drawing.to_pixels(images, scale), colours, strict=True)):
-        column, row = divmod(number, per_column)
-        frame = [round(255 * channel) for channel in colour]
-        tile = drawing.framed(image[None], frame, FRAME_WIDTH)[0]
-        x = legend_left + column * (length + drawing.GAP)
-        drawing.paste(figure, tile, x, top + row * (side + drawing.GAP))
-    return figure
-
-
-def image_colours(count: int) -> list[tuple[float, float, float]]:
-    """Return one RGB colour in [0, 1] for each image: well apart for up to 20, along the rainbow beyond."""
-    if count <= 20:
-        palette = colormaps["tab10" if count <= 10 else "tab20"]
-        return [palette(number)[:3] for number in range(count)]
-    return [colormaps["turbo"](number / (count - 1))[:3] for number in range(count)]
 
 
 def write_csv(path: Path, points: NDArray[np.float64], index: Tensor | None, label: Tensor | None) -> None:

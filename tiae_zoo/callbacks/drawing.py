@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 Pixels = NDArray[np.uint8]
 
@@ -21,6 +22,7 @@ GAP = 8  # px between images
 TEXT_SIZE = 10.0  # pt
 HEADING_SIZE = 12.0  # pt
 LINE = 1.3  # line height in text sizes
+ASCENT = 0.75  # of a line lies above its baseline
 INK = "#222222"
 FRAME = 200  # grey around an image, so that a white one does not melt into the page
 NAN_COLOUR = (255, 0, 255)  # a pixel without a value is an error to be seen
@@ -69,6 +71,13 @@ def tile_scale(images: Tensor) -> int:
     return max(1, round(TILE / max(images.shape[-2:])))
 
 
+def thumbnails(images: Tensor) -> Pixels:
+    """Draw images (B, C, H, W) about half as large as `TILE`, shrinking or enlarging them by a whole factor."""
+    shrink = max(1, round(2 * max(images.shape[-2:]) / TILE))
+    small = F.avg_pool2d(images.float(), shrink)
+    return to_pixels(small, max(1, tile_scale(small) // 2))
+
+
 def framed(pixels: Pixels, colour: int | Sequence[int] = FRAME, width: int = 1) -> Pixels:
     """Return images (B, H, W, 3) with a frame of `width` pixels around each."""
     batch, height, length, _ = pixels.shape
@@ -103,11 +112,11 @@ def image_grid(columns: Mapping[str, Tensor], heading: str = "") -> Figure:
     top = MARGIN + text_height(heading, HEADING_SIZE) + max(text_height(title) for title in titles) + GAP
 
     figure = new_figure(2 * MARGIN + grid_width, top + grid_height + MARGIN)
-    write(figure, heading, MARGIN, MARGIN, HEADING_SIZE, va="top")
+    write(figure, heading, MARGIN, MARGIN, HEADING_SIZE)
     page = np.full((grid_height, grid_width, 3), 255, np.uint8)
     left = 0
     for title, tile, width in zip(titles, tiles, widths, strict=True):
-        write(figure, title, MARGIN + left + width / 2, top - GAP / 2, ha="center", va="bottom")
+        write(figure, title, MARGIN + left + width / 2, top - GAP / 2 - text_height(title), ha="center")
         x = left + (width - tile.shape[2]) // 2
         for row, image in enumerate(tile):
             y = row * (row_height + GAP) + (row_height - tile.shape[1]) // 2
@@ -143,12 +152,25 @@ def paste(figure: Figure, pixels: Pixels, left: int, top: int) -> None:
     figure.figimage(pixels, left, height - top - pixels.shape[0], origin="upper")
 
 
-def write(figure: Figure, text: str, left: float, top: float, size: float = TEXT_SIZE, **alignment: Any) -> None:
-    """Write text at a place in pixels from the upper left corner; `$` and `_` are ordinary letters."""
+def write(
+    figure: Figure, text: str, left: float, top: float, size: float = TEXT_SIZE, ha: Literal["left", "center"] = "left"
+) -> None:
+    """Write lines of text on evenly spaced baselines; `$` and `_` are ordinary letters.
+
+    Args:
+        figure: made by :func:`new_figure`.
+        text: lines to write.
+        left: where the text starts or has its centre, in pixels from the left edge.
+        top: where the block of :func:`text_height` starts, in pixels from the upper edge.
+        size: in points.
+        ha: what `left` means.
+    """
     width, height = figure.get_size_inches() * DPI
-    figure.text(
-        left / width, 1 - top / height, text, size=size, color=INK, linespacing=1.1, parse_math=False, **alignment
-    )
+    for number, line in enumerate(text.splitlines()):
+        baseline = top + text_height(line, size) * (number + ASCENT)
+        figure.text(
+            left / width, 1 - baseline / height, line, size=size, color=INK, ha=ha, va="baseline", parse_math=False
+        )
 
 
 def text_width(text: str, size: float = TEXT_SIZE) -> int:
@@ -159,7 +181,7 @@ def text_width(text: str, size: float = TEXT_SIZE) -> int:
 
 def text_height(text: str, size: float = TEXT_SIZE) -> int:
     """Return the height of a text of one or more lines in pixels, 0 for none."""
-    return round(len(text.splitlines()) * LINE * size * DPI / 72)
+    return len(text.splitlines()) * round(LINE * size * DPI / 72)
 
 
 def longest_word(text: str, size: float = TEXT_SIZE) -> int:

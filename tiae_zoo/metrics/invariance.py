@@ -41,6 +41,27 @@ def merge_moments(moments: Tensor) -> Tensor:
     return torch.cat([torch.stack([total, within.sum(), between]), mean])
 
 
+def variance_ratio(moments: Tensor) -> Tensor:
+    """Compare the variance within images to the variance between them.
+
+    Args:
+        moments: ``(3 + D,)``, a result of :func:`descriptor_moments` or :func:`merge_moments`.
+
+    Returns:
+        0-d, within / between in [0, inf]; infinite if all images share one mean up to rounding, NaN without images
+        and for descriptors that are NaN.
+
+    Example:
+        >>> two_images = torch.tensor([[[0.0], [2.0]], [[10.0], [12.0]]])  # two versions of each
+        >>> variance_ratio(descriptor_moments(two_images))
+        tensor(0.0400)
+    """
+    count, within, between = moments[:3]
+    rounding = 8 * torch.finfo(torch.float32).eps * moments[3:].norm()  # error of a mean, at most
+    ratio = torch.where(between <= count * rounding**2, torch.inf, within / between)
+    return ratio.masked_fill(count == 0, torch.nan)
+
+
 class WithinBetweenVariance(Metric):
     """Variance of descriptors within an image over the variance between images; 0 is perfectly invariant.
 
@@ -96,7 +117,4 @@ class WithinBetweenVariance(Metric):
         Returns:
             0-d, within / between in [0, inf]; NaN before the first image.
         """
-        count, within, between = self.moments[:3]
-        rounding = 8 * torch.finfo(torch.float32).eps * self.moments[3:].norm()  # error of a mean, at most
-        ratio = torch.where(between > count * rounding**2, within / between, torch.inf)
-        return ratio.masked_fill(count == 0, torch.nan)
+        return variance_ratio(self.moments)

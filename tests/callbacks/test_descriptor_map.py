@@ -1,0 +1,139 @@
+"""The descriptor map in real test runs."""
+
+import csv
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+from sklearn.decomposition import PCA
+from tiny_methods import Described, Plain, Shown, pictures, trainer
+
+from tiae_zoo.callbacks import DescriptorMap
+from tiae_zoo.callbacks.descriptor_map import principal_plane
+from tiae_zoo.callbacks.map_drawing import descriptor_figure, image_colours
+
+
+def rows(folder):
+    with (folder / "run" / "fit_0" / "pictures" / "descriptor_map.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_picture_and_a_table(tmp_path):
+    trainer(tmp_path, DescriptorMap(num_images=5, num_shifts=4)).test(Described())
+    assert pictures(tmp_path) == ["descriptor_map.csv", "descriptor_map.png"]
+    Image.open(tmp_path / "run" / "fit_0" / "pictures" / "descriptor_map.png").verify()
+    table = rows(tmp_path)
+    assert [(int(row["image"]), int(row["label"]), int(row["transform"])) for row in table] == [
+        (image, image % 3, transform) for image in range(5) for transform in range(4)
+    ]
+
+
+def test_an_invariant_descriptor_gives_tighter_clusters(tmp_path):
+    spread = {}
+    for invariant in (False, True):
+        trainer(tmp_path / str(invariant), DescriptorMap(num_images=8)).test(Described(invariant))
+        points = np.array([[float(row["x"]), float(row["y"])] for row in rows(tmp_path / str(invariant))])
+        clusters = points.reshape(8, 32, 2)
+        spread[invariant] = clusters.var(1).sum() / clusters.mean(1).var(0).sum()
+    assert spread[True] < 0.2 * spread[False]
+
+
+def test_the_same_run_gives_the_same_map_and_another_seed_another(tmp_path):
+    tables = []
+    for number, seed in enumerate((0, 0, 1)):
+        trainer(tmp_path / str(number), DescriptorMap(seed=seed)).test(Described())
+        tables.append(rows(tmp_path / str(number)))
+    assert tables[0] == tables[1] != tables[2]
+
+
+def test_training_and_validation_cost_nothing(tmp_path):
+    model = Described()
+    run = trainer(tmp_path, DescriptorMap())
+    run.fit(model)
+    run.validate(model)
+    assert model.encoded == 0
+    assert pictures(tmp_path) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    for _ in range(2):
+        trainer(tmp_path, DescriptorMap()).test(Described())
+    assert pictures(tmp_path) == [
+        "descriptor_map.csv",
+        "descriptor_map.png",
+        "descriptor_map_2.csv",
+        "descriptor_map_2.png",
+    ]
+
+
+@pytest.mark.parametrize("module", [Plain, Shown])
+def test_a_module_without_descriptors_is_told_once(tmp_path, module):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer(tmp_path, DescriptorMap()).test(module())
+    assert sum("DescriptorMap draws nothing" in str(warning.message) for warning in caught) == 1
+    assert pictures(tmp_path) == []
+
+
+def test_a_debugging_run_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer(tmp_path, DescriptorMap(), fast_dev_run=True).test(Described())
+    assert not list(tmp_path.rglob("descriptor_map*"))
+
+
+def test_descriptors_of_a_wrong_shape_are_named(tmp_path):
+    class Maps(Described):
+        def encode(self, images):
+            return images
+
+    with pytest.raises(ValueError, match="one descriptor"):
+        trainer(tmp_path, DescriptorMap()).test(Maps())
+
+
+@pytest.mark.parametrize("numbers", [{"num_images": 0}, {"num_shifts": 0}])
+def test_impossible_numbers(numbers):
+    with pytest.raises(ValueError, match="at least 1"):
+        DescriptorMap(**numbers)
+
+
+def test_the_plane_is_that_of_scikit_learn():
+    descriptors = torch.randn(6, 5, 7, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 8)
+    points, shares = principal_plane(descriptors)
+    pca = PCA(n_components=2, svd_solver="full")
+    expected = pca.fit_transform(descriptors.flatten(0, 1).double().numpy())
+    assert np.allclose(np.abs(points.reshape(-1, 2)), np.abs(expected), atol=1e-5)
+    assert np.allclose(shares, pca.explained_variance_ratio_)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 1), (1, 1, 5), (2, 3, 2)])
+def test_few_dimensions_and_equal_descriptors(shape):
+    for descriptors in (torch.rand(shape), torch.ones(shape)):
+        points, shares = principal_plane(descriptors)
+        assert points.shape == (*shape[:2], 2)
+        assert np.isfinite(points).all()
+        assert shares.sum() == pytest.approx(1) or shares.sum() == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("count", "channels", "size"), [(1, 1, 32), (12, 1, 32), (12, 3, 128), (40, 3, 64), (3, 3, 500)]
+)
+def test_text_of_the_figure_is_whole_and_apart(count, channels, size):
+    points = np.random.default_rng(0).normal(size=(count, 8, 2)) * 1000
+    figure = descriptor_figure(torch.rand(count, channels, size, size), points, np.array([0.6, 0.2]), 0.0261)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    axes = figure.axes[0]
+    figure.canvas.draw()
+    boxes = [text.get_window_extent(renderer) for text in (*figure.texts, axes.xaxis.label, axes.yaxis.label)]
+    width, height = figure.get_size_inches() * figure.dpi
+    for box in boxes:
+        assert 0 <= box.x0 < box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height
+    assert not any(box.overlaps(other) for number, box in enumerate(boxes) for other in boxes[:number])
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 20, 21, 40])
+def test_every_image_has_a_colour_of_its_own(count):
+    assert len(set(image_colours(count))) == count
