@@ -1,0 +1,83 @@
+"""Every shipped YAML runs: fit, then test of the checkpoint, on miniature datasets in their true formats."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tiae_zoo.__main__ import main
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+METHOD_CONFIGS = sorted(CONFIGS.glob("*.yaml"))
+PRESETS = CONFIGS / "presets"
+
+NARROW = {  # the same networks with fewer channels: sizes, regions and everything else stay the config's
+    "ReDO": ["mask_width=8", "generator_width=2", "discriminator_width=4"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def narrow(config: Path) -> list[str]:
+    method = yaml.safe_load(config.read_text())["model"]["class_path"]
+    return [f"--model.init_args.{setting}" for setting in NARROW.get(method, [])]
+
+
+@pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
+def test_fit_then_test(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shared = ["--config", str(config), "--config", str(PRESETS / "debug.yaml"), *narrow(config)]
+    shared += ["--data.batch_size", "4", "--data.eval_batch_size", "4", "--data.num_workers", "0"]
+    assert main(["fit", *shared]) == 0, capfd.readouterr().err
+    fitted = Path("runs", config.stem, "fit_0")
+    assert list(csv.DictReader((fitted / "metrics.csv").open()))
+    assert (fitted / "config.yaml").is_file()
+    assert list((fitted / "pictures").glob("*.png"))
+
+    assert main(["test", *shared, "--ckpt_path", str(fitted / "checkpoints" / "last.ckpt")]) == 0, capfd.readouterr()
+    results = json.loads(Path("runs", config.stem, "test_0", "results.json").read_text())
+    assert results["metrics"]
+    assert all(0 <= value < 1e6 for value in results["metrics"].values())
+
+
+@pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
+def test_begins_by_saying_what_it_is(config: Path) -> None:
+    first = config.read_text().splitlines()[0]
+    assert first.startswith("# ")
+    assert len(first) > 20
+
+
+@pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
+def test_runs_lie_in_a_folder_named_like_the_config(config: Path) -> None:
+    assert yaml.safe_load(config.read_text())["trainer"]["logger"]["init_args"]["name"] == config.stem
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_presets_merge_over_a_config(preset: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    base = CONFIGS / "redo_lfw.yaml"
+    arguments = ["fit", "--config", str(base), "--config", str(preset), "--print_config"]
+    assert main(arguments) == 0
+    merged = yaml.safe_load(capfd.readouterr().out)
+    ours = yaml.safe_load(preset.read_text())
+    for section, values in ours.items():
+        for key, value in values.items():
+            found = merged[section][key]
+            if isinstance(value, dict):
+                assert value.items() <= found.items() | found.get("init_args", {}).items()
+            elif not isinstance(value, list):
+                assert found == value
+    assert merged["model"]["init_args"]["lambda_z"] == 5.0  # what the preset does not name stays
+
+
+def test_the_small_preset_trains_redo(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", str(CONFIGS / "redo_lfw.yaml"), "--config", str(PRESETS / "redo_small.yaml")]
+    arguments += ["--config", str(PRESETS / "debug.yaml"), "--data.batch_size", "4", "--data.num_workers", "0"]
+    assert main(["fit", *arguments]) == 0, capfd.readouterr().err
+    saved = yaml.safe_load(Path("runs/redo_lfw/fit_0/config.yaml").read_text())
+    assert saved["data"]["init_args"]["image_size"] == 64
