@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import shlex
@@ -17,16 +18,20 @@ from typing import Any
 
 import yaml
 from jsonargparse import Namespace
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+import tiae_zoo.callbacks
 import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
-from tiae_zoo.data.errors import DataError
+from tiae_zoo.callbacks.predictions import PredictionWriter
+from tiae_zoo.data import DataError
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
-from tiae_zoo.launch.checkpoint import differences, find_checkpoint, stored_hyperparameters
+from tiae_zoo.launch.checkpoint import differences, find_checkpoint, misfit, stored_hyperparameters
+from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size
 from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.messages import UserError
 
@@ -45,12 +50,16 @@ def run(arguments: Sequence[str]) -> int:
     except (UserError, DataError, ArgumentError, MisconfigurationException) as error:
         if os.environ.get("TIAE_ZOO_DEBUG"):
             raise
-        where = "" if _is_first_process() else " [another process]"
-        print(f"tiae-zoo {arguments[0]}{where}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"tiae-zoo {arguments[0]}: {error}", file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, ArgumentError) else 1
     except SystemExit as done:  # --help, --print_config
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     return 0
+
+
+def _tell(text: str) -> None:
+    if _is_first_process():
+        print(text, file=sys.stderr)  # noqa: T201
 
 
 def _is_first_process() -> bool:
@@ -84,7 +93,7 @@ class ZooCLI(LightningCLI):
     def __init__(self, arguments: list[str]) -> None:
         self.run_folder: Path | None = None
         self.command = shlex.join(["tiae-zoo", *arguments])
-        self.notes: list[str] = []
+        self.stored: dict[str, Any] = {}
         settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
         try:
             super().__init__(
@@ -93,10 +102,12 @@ class ZooCLI(LightningCLI):
                 parser_kwargs={**settings, **{verb: dict(settings) for verb in VERBS}},
                 args=arguments,
             )
-        except BaseException:
+        except BaseException as error:
             if self.run_folder is not None:
                 with suppress(OSError):  # goes only if the run wrote nothing
                     self.run_folder.rmdir()
+            if isinstance(error, RuntimeError) and (reason := misfit(error, self.stored)):
+                raise UserError(reason) from error
             raise
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -106,23 +117,38 @@ class ZooCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse with configs found by name, and with the run's own config where only its checkpoint is given."""
         arguments = with_run_config(with_found_configs(args))
-        self.config = parser.parse_args(arguments)
-        options = self.config[self.config.subcommand]
+        try:
+            self.config = parser.parse_args(arguments)
+            verb = self.config.subcommand
+            self.asked = parser.parse_args(arguments, defaults=False)[verb]
+        except ArgumentError as error:
+            own = set(inspect.signature(getattr(Trainer, args[0])).parameters) - self.subcommands()[args[0]]
+            raise UserError(explain(arguments, str(error), own)) from error
+        options = self.config[verb]
+        refuse_other_image_size(arguments, options)
         if options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
-            self.asked = parser.parse_args(arguments, defaults=False)[self.config.subcommand]
 
     def before_instantiate_classes(self) -> None:
         """Compare with the checkpoint, and reserve the run's folder before any data is touched."""
         options = self.config[self.subcommand]
-        if options.get("ckpt_path") and (lines := differences(self.stored, self.asked, options)):
-            rank_zero_warn(
-                "The checkpoint's stored values are used in place of what was asked:\n  " + "\n  ".join(lines)
-            )
+        if lines := differences(self.stored, self.asked, options):
+            _tell("The checkpoint and what was asked differ. In use are\n  " + "\n  ".join(lines))
         self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
         if not options.trainer.fast_dev_run and _is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))
+        if self.subcommand == "predict":
+            options.return_predictions = False  # written to files as they come, not kept in memory
+            if not options.trainer.fast_dev_run:
+                self.trainer_defaults = {"callbacks": [PredictionWriter()]}
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; a value that a class refuses is the user's to mend."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise UserError(str(error)) from error
 
     def before_fit(self) -> None:
         """Start the clock."""

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import shlex
-import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -49,15 +48,14 @@ def _number(value: torch.Tensor) -> float | None:
 
 def _best(trainer: Trainer, folder: Path) -> dict[str, Any]:
     keeper = trainer.checkpoint_callback
-    if trainer.state.fn != "fit" or not isinstance(keeper, ModelCheckpoint) or not keeper.best_model_path:
+    if trainer.state.fn != "fit" or not isinstance(keeper, ModelCheckpoint):
         return {}
-    score = keeper.best_model_score
-    path = Path(keeper.best_model_path)
+    if not keeper.monitor or not keeper.best_model_path:  # without a figure to watch there is no best
+        return {}
+    path, home = Path(keeper.best_model_path).resolve(), folder.resolve()
     return {
-        "best_checkpoint": os.path.relpath(path, folder)
-        if path.resolve().is_relative_to(folder.resolve())
-        else str(path),
-        "best_score": None if score is None else _number(score),
+        "best_checkpoint": str(path.relative_to(home) if path.is_relative_to(home) else path),
+        "best_score": None if keeper.best_model_score is None else _number(keeper.best_model_score),
         "monitor": keeper.monitor,
     }
 
@@ -75,7 +73,6 @@ def _hardware(trainer: Trainer) -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
-        "python": sys.implementation.name,
     }
 
 

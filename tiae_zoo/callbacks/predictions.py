@@ -37,8 +37,8 @@ class PredictionWriter(BasePredictionWriter):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Learn what the images are called."""
-        datamodule = getattr(trainer, "datamodule", None)
-        self._names = file_names(datamodule.names("predict")) if hasattr(datamodule, "names") else []
+        names_of = getattr(getattr(trainer, "datamodule", None), "names", None)
+        self._names = file_names(names_of("predict")) if names_of else []
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def write_on_batch_end(

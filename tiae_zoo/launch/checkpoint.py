@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -44,41 +45,55 @@ def stored_hyperparameters(path: str) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         return {}  # sharded checkpoints and URLs: Lightning does not take values from them
+    refused = UserError(
+        f"{path} is not a checkpoint that can be read without running code from it. "
+        "Give a .ckpt file written by `tiae-zoo fit`."
+    )
+    if not zipfile.is_zipfile(path):  # all files of torch.save are
+        raise refused
     try:
         content = torch.load(path, weights_only=True, map_location="meta")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise UserError(
-            f"{path} is not a checkpoint that can be read safely ({_first_line(error)}). "
-            "Give a .ckpt file written by `tiae-zoo fit`."
-        ) from error
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise refused from error
     return dict(content.get("hyper_parameters", {})) if isinstance(content, dict) else {}
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].partition(". ")[0]
-
-
 def differences(stored: dict[str, Any], asked: Namespace, used: Namespace) -> list[str]:
-    """Return a line for each value that was asked for (config or command line) but differs in the checkpoint.
+    """Return a line for each model argument that differs between the checkpoint and what was asked.
 
-    LightningCLI lets the checkpoint's stored model arguments win without a word, except for the image size, which
-    follows the data.
+    LightningCLI lets the checkpoint's values win without a word. Only the image size follows the data.
 
     Args:
         stored: the checkpoint's hyper-parameters.
         asked: what config files and command line give, without defaults.
         used: the options in force.
     """
+    if not stored:
+        return []
     lines = []
     model = asked.get("model") or Namespace()
-    used_class, asked_class = used.model.class_path, model.get("class_path")
-    if asked_class not in (None, used_class):
-        lines.append(f"model: {_short(used_class)} (asked: {_short(asked_class)})")
+    if (wanted := model.get("class_path")) not in (None, used.model.class_path):
+        lines.append(f"model: {_short(used.model.class_path)} of the checkpoint, not {_short(wanted)}")
+    arguments = used.model.get("init_args") or Namespace()
     for name, value in (model.get("init_args") or Namespace()).items():
-        in_force = used.model.init_args.get(name)
-        if in_force != value and name != "image_size":
-            lines.append(f"model.{name}: {in_force} (asked: {value})")
+        if name != "image_size" and name in arguments and arguments[name] != value:
+            lines.append(f"model.{name}: {arguments[name]} of the checkpoint, not {value}")
+    size = arguments.get("image_size")
+    if stored.get("image_size", size) != size:
+        lines.append(f"model.image_size: {size} of the data, not {stored['image_size']} of the checkpoint")
     return lines
+
+
+def misfit(error: RuntimeError, stored: dict[str, Any]) -> str | None:
+    """Return why a checkpoint's weights do not fit the model, or nothing if `error` is about something else."""
+    first, _, rest = str(error).partition("\n")
+    if "loading state_dict" not in first:
+        return None
+    reasons = [line.strip() for line in rest.splitlines()]
+    more = f" (and {len(reasons) - 2} more)" if len(reasons) > 2 else ""
+    values = ", ".join(f"{name}={value}" for name, value in stored.items() if not name.startswith("_"))
+    way = f"It was made with {values}." if values else "Use the config it was trained with."
+    return f"The checkpoint does not fit the model: {' '.join(reasons[:2])}{more}\n{way}"
 
 
 def _short(class_path: str) -> str:

@@ -1,0 +1,199 @@
+"""Say in two sentences why a command line could not be parsed, with the name that was probably meant."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+
+from tiae_zoo.launch.arguments import CONFIG_OPTIONS, option_values
+from tiae_zoo.messages import UserError, did_you_mean
+
+BASES: dict[str, type] = {"model": LightningModule, "data": LightningDataModule}
+KINDS = {"model": "method", "data": "data module", "trainer.callbacks": "callback", "trainer.logger": "logger"}
+NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+
+
+class Given(NamedTuple):
+    """One thing the user gave: a dotted key, its value, and where it was written."""
+
+    key: str
+    value: Any
+    source: str
+
+
+def explain(arguments: list[str], message: str, verb_options: Iterable[str]) -> str:
+    """Return why `arguments` were refused.
+
+    Looks for a name that does not exist; if every name does, returns the parser's own message, shortened.
+
+    Args:
+        arguments: the verb and its options, configs given by their paths.
+        message: what the parser said.
+        verb_options: names of the options beside model, data and trainer that this verb has.
+    """
+    verb = arguments[0]
+    classes: dict[str, type] = {}
+    for given in all_given(arguments):
+        if problem := _unknown(
+            given, classes, {*verb_options, "config", "model", "data", "trainer", "seed_everything"}
+        ):
+            return f"{problem} {_where_to_look(verb, given, classes)}"
+    if "model" not in classes:
+        return (
+            "No method was chosen. Give a --config, such as configs/quickstart.yaml, or a --model; see `tiae-zoo list`."
+        )
+    return f"{shortened(message)}\n`tiae-zoo {verb} --help` tells what each option takes."
+
+
+def _where_to_look(verb: str, given: Given, classes: dict[str, type]) -> str:
+    top, _, rest = given.key.partition(".")
+    if top not in BASES:
+        return f"`tiae-zoo {verb} --help` lists them."
+    if rest in ("", "class_path"):
+        return "`tiae-zoo list` names those of the zoo; a class of your own is given by its import path."
+    return f"`tiae-zoo {verb} --{top}.help {classes[top].__name__}` lists them."
+
+
+def shortened(message: str) -> str:
+    """Return a parser's message without the lines that list what else it tried."""
+    lines = [line.rstrip() for line in message.splitlines()]
+    return "\n".join(line for line in lines if line and not line.strip().startswith(NOISE))
+
+
+def all_given(arguments: list[str]) -> Iterator[Given]:
+    """Yield what the configs and the command line give, in the order in which it takes effect.
+
+    Raises:
+        UserError: if a config is not a YAML mapping.
+    """
+    configs = dict(option_values(arguments, *CONFIG_OPTIONS))
+    for place, argument in enumerate(arguments):
+        if place in configs:
+            yield from _flat(read_config(configs[place]), configs[place])
+        elif argument.startswith("--"):
+            name, equals, value = argument[2:].partition("=")
+            following = arguments[place + 1] if place + 1 < len(arguments) else ""
+            yield Given(name.rstrip("+"), value if equals else following, "the command line")
+
+
+def refuse_other_image_size(arguments: list[str], options: Namespace) -> None:
+    """Let nobody ask for an image size of the model and silently get the data's.
+
+    Raises:
+        UserError: if the model's image size was given and the data has another.
+    """
+    size = options.model.get("init_args", Namespace()).get("image_size")
+    for given in all_given(arguments):
+        if given.key in ("model.image_size", "model.init_args.image_size") and str(given.value) != str(size):
+            raise UserError(
+                f"{given.source} sets model.image_size to {given.value}, but the data gives images of size {size}. "
+                "Set data.image_size alone; the model follows it."
+            )
+
+
+def read_config(path: str) -> Mapping[str, Any]:
+    """Return the content of a config.
+
+    Raises:
+        UserError: if it is not a YAML mapping.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "it cannot be read"
+        raise UserError(
+            f"{path}{where} is not valid YAML: {what}. Mend the indentation, brackets or quotes there."
+        ) from error
+    if content is None:
+        return {}
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds no settings. A config is a mapping such as `trainer: {{max_steps: 100}}`.")
+    return content
+
+
+def _flat(content: Mapping[str, Any], source: str, prefix: str = "") -> Iterator[Given]:
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        # the class comes first: the arguments are its own
+        inner = dict(sorted(value.items(), key=lambda item: item[0] != "class_path")) if _nested(key, value) else None
+        if inner is None:
+            yield Given(key, value, source)
+        else:
+            yield from _flat(inner, source, f"{key}.")
+
+
+def _nested(key: str, value: Any) -> bool:
+    return isinstance(value, Mapping) and key in ("model", "data", "trainer", "model.init_args", "data.init_args")
+
+
+def _unknown(given: Given, classes: dict[str, type], options: set[str]) -> str:
+    """Return a sentence if `given` names something that does not exist; remembers classes that do."""
+    top, _, rest = given.key.partition(".")
+    if top not in options:
+        return f"There is no option {top!r}, given by {given.source}.{did_you_mean(top, options)}"
+    if top in BASES:
+        return _unknown_of_class(given, top, rest, classes)
+    if top == "trainer" and rest:
+        name = rest.split(".")[0]
+        known = list(inspect.signature(Trainer).parameters)
+        if name not in known:
+            return f"The trainer has no option {name!r}.{did_you_mean(name, known)}"
+        for item in given.value if isinstance(given.value, list) else [given.value]:
+            base = {"callbacks": Callback, "logger": Logger}.get(name)
+            wanted = item.get("class_path") if isinstance(item, Mapping) else None
+            if base and wanted and find_class(wanted, base) is None:
+                return _no_class(wanted, f"trainer.{name}", base)
+    return ""
+
+
+def _unknown_of_class(given: Given, top: str, rest: str, classes: dict[str, type]) -> str:
+    if rest in ("", "class_path"):
+        if not isinstance(given.value, str):
+            return ""
+        found = find_class(given.value, BASES[top])
+        if found is None:
+            return _no_class(given.value, top, BASES[top])
+        classes[top] = found
+        return ""
+    name = rest.removeprefix("init_args.").split(".")[0]
+    if top not in classes or name in ("help", "init_args", "dict_kwargs"):
+        return ""
+    parameters = inspect.signature(classes[top]).parameters
+    if name in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return ""
+    return f"{classes[top].__name__} has no argument {name!r}.{did_you_mean(name, parameters)}"
+
+
+def _no_class(name: str, key: str, base: type) -> str:
+    known = [found.__name__ for found in subclasses(base)]
+    return f"There is no {KINDS[key]} {name!r}.{did_you_mean(name, known)}"
+
+
+def find_class(name: str, base: type) -> type | None:
+    """Return the subclass of `base` that `name` means: an import path, or the bare name of an imported class."""
+    module, _, short = name.rpartition(".")
+    if not module:
+        return next((found for found in subclasses(base) if found.__name__ == short), None)
+    try:
+        found: Any = getattr(importlib.import_module(module), short, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) and issubclass(found, base) else None
+
+
+def subclasses(base: type) -> Iterator[type]:
+    """Yield the public classes that derive from `base` and are imported."""
+    for found in base.__subclasses__():
+        if not found.__name__.startswith("_"):
+            yield found
+        yield from subclasses(found)
