@@ -234,7 +234,7 @@ class ZooDataModule(LightningDataModule, ABC):
     def _loader(self, split: Split, batch_size: int, **how: Any) -> DataLoader[Sample]:
         return DataLoader(
             self.dataset(split),
-            batch_size,
+            batch_size=batch_size,  # by keyword: Lightning makes loaders anew for predict and DDP, and fails otherwise
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
