@@ -57,7 +57,8 @@ class Segmenter(LightningModule):
             scores.update(self.segment(batch["image"]), batch["mask"])
 
     def _log_scores(self, scores: MatchedSegmentation, stage: str) -> None:
-        if scores.update_called:
+        # asked of all ranks: one that saw no mask must still take part in the sum
+        if self.trainer.strategy.reduce_boolean_decision(scores.update_called, all=False):
             self.log_dict({f"{stage}/{name}": value for name, value in scores.compute().items()})
             scores.reset()
 
