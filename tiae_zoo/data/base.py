@@ -209,10 +209,12 @@ class ZooDataModule(LightningDataModule, ABC):
         """Open the splits of the stage; every process does, the first one there decodes."""
         for split in STAGES[stage]:
             dataset = self.dataset(split)
-            if split == "train" and len(dataset) < self.batch_size:
+            processes = self.trainer.world_size if self.trainer else 1
+            if split == "train" and len(dataset) < self.batch_size * processes:
                 raise DataError(
-                    f"The training split has {len(dataset)} images, fewer than one batch of {self.batch_size}. "
-                    "Lower --data.batch_size."
+                    f"The training split has {len(dataset)} images, fewer than one batch of {self.batch_size}"
+                    + (f" for each of {processes} processes" if processes > 1 else "")
+                    + ". Lower --data.batch_size."
                 )
 
     def train_dataloader(self) -> DataLoader[Sample]:

@@ -136,10 +136,10 @@ def open_store(
             with exclusive(path.with_name(path.name + ".lock"), f"decodes {name}"):
                 if not _is_complete(path):
                     _build(path, about, fill)
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
             raise DataError(
-                f"The cache of decoded images {path} could not be written ({error}). Set TIAE_ZOO_CACHE to a folder "
-                "with enough room."
+                f"The cache of decoded images {path} could not be written ({error}). Set TIAE_ZOO_CACHE to a local "
+                "folder with enough room."
             ) from error
     return Store(path)
 
