@@ -26,7 +26,7 @@ class Segmenter(LightningModule):
     def __init__(self, num_regions: int, num_classes: int | None = None) -> None:
         super().__init__()
         self.val_scores = MatchedSegmentation(num_regions, num_classes)
-        self.test_scores = self.val_scores.clone()
+        self.test_scores = MatchedSegmentation(num_regions, num_classes)
 
     def segment(self, images: Tensor) -> Tensor:
         """Return soft masks (B, R, H, W) that sum to one over R, for images (B, C, H, W) in [0, 1]."""

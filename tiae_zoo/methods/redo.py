@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -146,7 +147,7 @@ class ReDO(Segmenter):
         source, real = images[:half], images[half:]
         z = self._draw_noise(half)
         region = int(torch.randint(self.num_regions, ())) if self.redraw == "one" else None
-        optimiser_g, optimiser_d = self.optimizers()
+        optimiser_g, optimiser_d = cast(list[LightningOptimizer], self.optimizers())
 
         self.toggle_optimizer(optimiser_g)  # D stays frozen: no gradients for its weights
         adversarial, recovery = self.generator_losses(source, z, region)
@@ -175,7 +176,7 @@ class ReDO(Segmenter):
         """Return one Adam for F, G and d, with a group for F, and one for D."""
         betas = (0.0, 0.9)  # section 4
         drawing = [*self.generators.parameters(), *self.encoder.parameters()]
-        masking = {
+        masking: dict[str, Any] = {
             "params": list(self.mask_network.parameters()),
             "lr": self.mask_lr,
             "weight_decay": self.mask_weight_decay,

@@ -9,12 +9,15 @@ differences.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiae_zoo.networks.layers import Residual, SelfAttention, initialise_orthogonal, normalise_convolutions
+
+Padding = Literal["zeros", "reflect"]
 
 INIT_GAIN = 0.8  # "worked best [...] around 0.8 or 1, and not at all when set at .2 and 1.4" (supplementary)
 PYRAMID_BINS = (1, 2, 3, 6)  # of PSPNet, Zhao et al. 2017, section 3.2
@@ -86,7 +89,7 @@ class MaskNetwork(nn.Module):
 
     @staticmethod
     def _convolution(
-        channels: int, out: int, kernel: int, stride: int = 1, padding_mode: str = "zeros"
+        channels: int, out: int, kernel: int, stride: int = 1, padding_mode: Padding = "zeros"
     ) -> list[nn.Module]:
         convolution = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False, padding_mode=padding_mode)
         return [convolution, nn.InstanceNorm2d(out, affine=True), nn.ReLU()]
