@@ -16,12 +16,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 import tiae_zoo.callbacks
 import tiae_zoo.data
@@ -31,8 +31,9 @@ from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.data import DataError
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import differences, find_checkpoint, misfit, stored_hyperparameters
-from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size
+from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
 from tiae_zoo.launch.placing import place_run, run_home
+from tiae_zoo.launch.processes import is_first_process, tell
 from tiae_zoo.messages import UserError
 
 VERBS = ("fit", "validate", "test", "predict")
@@ -45,26 +46,35 @@ def run(arguments: Sequence[str]) -> int:
     Errors that the user can mend are told in a few words; TIAE_ZOO_DEBUG=1 shows their traceback.
     """
     _quieten()
+    if os.getcwd() not in sys.path:  # noqa: PTH109
+        sys.path.append(os.getcwd())  # noqa: PTH109  (classes of one's own, beside one's config)
     try:
         ZooCLI(list(arguments))
-    except (UserError, DataError, ArgumentError, MisconfigurationException) as error:
-        if os.environ.get("TIAE_ZOO_DEBUG"):
-            raise
-        print(f"tiae-zoo {arguments[0]}: {error}", file=sys.stderr)  # noqa: T201
-        return 2 if isinstance(error, ArgumentError) else 1
-    except SystemExit as done:  # --help, --print_config
+    except SystemExit as done:  # --help, --print_config, and Lightning after Ctrl-C
         return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except Exception as error:
+        told = _in_a_few_words(error)
+        if told is None or os.environ.get("TIAE_ZOO_DEBUG"):
+            raise
+        print(f"tiae-zoo {arguments[0]}: {told}", file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 
-def _tell(text: str) -> None:
-    if _is_first_process():
-        print(text, file=sys.stderr)  # noqa: T201
-
-
-def _is_first_process() -> bool:
-    """Whether this is the one process, or the first of several on the first of several machines."""
-    return getattr(rank_zero_only, "rank", 0) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
+def _in_a_few_words(error: Exception) -> str | None:
+    """Return what to tell of an error that the user can mend; none for a fault of the program."""
+    match error:
+        case UserError() | DataError():
+            return str(error)
+        case ArgumentError():
+            return shortened(str(error))
+        case MisconfigurationException():
+            return f"{error} (TIAE_ZOO_DEBUG=1 shows where this comes from.)"
+        case torch.OutOfMemoryError():
+            return (
+                "The GPU's memory is full. Lower --data.batch_size or --data.image_size, or choose narrower networks."
+            )
+    return None
 
 
 def _quieten() -> None:
@@ -134,9 +144,9 @@ class ZooCLI(LightningCLI):
         """Compare with the checkpoint, and reserve the run's folder before any data is touched."""
         options = self.config[self.subcommand]
         if lines := differences(self.stored, self.asked, options):
-            _tell("The checkpoint and what was asked differ. In use are\n  " + "\n  ".join(lines))
+            tell("The checkpoint and what was asked differ. In use are\n  " + "\n  ".join(lines))
         self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
-        if not options.trainer.fast_dev_run and _is_first_process():
+        if not options.trainer.fast_dev_run and is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
@@ -144,10 +154,10 @@ class ZooCLI(LightningCLI):
                 self.trainer_defaults = {"callbacks": [PredictionWriter()]}
 
     def instantiate_classes(self) -> None:
-        """Build model, data and trainer; a value that a class refuses is the user's to mend."""
+        """Build model, data and trainer; what a class refuses or lacks is the user's to mend."""
         try:
             super().instantiate_classes()
-        except ValueError as error:
+        except (ValueError, ModuleNotFoundError) as error:
             raise UserError(str(error)) from error
 
     def before_fit(self) -> None:

@@ -86,10 +86,10 @@ def _best_checkpoint(folder: Path) -> Path | None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` to `path`; a reader sees the whole file or none."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}", suffix=".part", delete=False
     ) as part:
-        json.dump(content, part, indent=2, allow_nan=False)
-        part.write("\n")
+        part.write(text)
     os.chmod(part.name, 0o644)  # noqa: PTH101  (temporary files are private; results are to be read)
     os.replace(part.name, path)  # noqa: PTH105

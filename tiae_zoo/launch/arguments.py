@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
-
 from tiae_zoo import runs
+from tiae_zoo.launch.processes import tell
 from tiae_zoo.shipped import find_config
 
 CONFIG_OPTIONS = ("--config", "-c")
@@ -51,6 +50,6 @@ def with_run_config(arguments: list[str]) -> list[str]:
     for _, checkpoint in option_values(arguments, "--ckpt_path"):
         config = runs.config_beside(Path(checkpoint))
         if config is not None:
-            rank_zero_info(f"Using the config of the checkpoint's own run: {config}")
+            tell(f"Using the config of the checkpoint's own run: {config}")
             return [arguments[0], "--config", str(config), *arguments[1:]]
     return arguments

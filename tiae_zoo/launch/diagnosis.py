@@ -176,7 +176,7 @@ def _unknown_of_class(given: Given, top: str, rest: str, classes: dict[str, type
 
 def _no_class(name: str, key: str, base: type) -> str:
     known = [found.__name__ for found in subclasses(base)]
-    return f"There is no {KINDS[key]} {name!r}.{did_you_mean(name, known)}"
+    return f"There is no {KINDS[key]} {name!r}.{did_you_mean(name.rpartition('.')[2], known)}"
 
 
 def find_class(name: str, base: type) -> type | None:
@@ -193,7 +193,8 @@ def find_class(name: str, base: type) -> type | None:
 
 def subclasses(base: type) -> Iterator[type]:
     """Yield the public classes that derive from `base` and are imported."""
-    for found in base.__subclasses__():
+    children: list[type] = base.__subclasses__()
+    for found in children:
         if not found.__name__.startswith("_"):
             yield found
         yield from subclasses(found)

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+from tests.cli.conftest import Zoo
+
+BEST = "runs/toy/fit_0/checkpoints/best.ckpt"
+
+
+def test_values_that_differ_from_the_checkpoint_are_named_at_once(fitted: Zoo) -> None:
+    outcome = fitted("test", "--config", "toy.yaml", "--ckpt_path", BEST, "--model.width", "6", "--model.rate", "0.5")
+    assert outcome.status == 0
+    assert (
+        "The checkpoint and what was asked differ. In use are\n"
+        "  model.width: 3 of the checkpoint, not 6\n"
+        "  model.rate: 0.1 of the checkpoint, not 0.5\n"
+    ) in outcome.err
+
+
+def test_values_of_a_config_are_compared_too(fitted: Zoo) -> None:
+    Path("wide.yaml").write_text("model: {init_args: {width: 6}}", encoding="utf-8")
+    outcome = fitted("test", "--config", "toy.yaml", "--config", "wide.yaml", "--ckpt_path", "best")
+    assert "model.width: 3 of the checkpoint, not 6" in outcome.err
+
+
+def test_nothing_is_said_where_nothing_differs(fitted: Zoo) -> None:
+    Path("plain.yaml").write_text(
+        Path("toy.yaml").read_text(encoding="utf-8").replace(", init_args: {width: 3}", ""), encoding="utf-8"
+    )
+    for config in ("toy.yaml", "plain.yaml"):  # a default that differs was not asked for
+        outcome = fitted("test", "--config", config, "--ckpt_path", BEST)
+        assert outcome.status == 0
+        assert "differ" not in outcome.err
+
+
+def test_another_method_than_the_checkpoints_is_named(fitted: Zoo) -> None:
+    outcome = fitted("test", "--config", "toy.yaml", "--model", "tests.cli.toys.GreedyMethod", "--ckpt_path", BEST)
+    assert "model: ToyMethod of the checkpoint, not GreedyMethod" in outcome.err
+
+
+def test_the_image_size_follows_the_data_and_is_named(fitted: Zoo) -> None:
+    outcome = fitted("test", "--config", "toy.yaml", "--ckpt_path", BEST, "--data.image_size", "16")
+    assert outcome.status == 0  # ToyMethod's weights fit every size
+    assert "model.image_size: 16 of the data, not 8 of the checkpoint" in outcome.err
+
+
+def test_a_checkpoint_alone_brings_its_runs_config(fitted: Zoo) -> None:
+    outcome = fitted("test", "--ckpt_path", BEST, "--data.batch_size", "1")
+    assert outcome.status == 0
+    assert "Using the config of the checkpoint's own run: runs/toy/fit_0/config.yaml" in outcome.err
+    assert Path("runs/toy/test_0/results.json").is_file()
+
+
+def test_a_checkpoint_away_from_its_run_needs_a_config(fitted: Zoo) -> None:
+    Path(BEST).rename("moved.ckpt")
+    outcome = fitted("test", "--ckpt_path", "moved.ckpt")
+    assert outcome.status == 1
+    assert "No method was chosen. Give a --config" in outcome.err
+
+
+def test_last_and_best_are_those_of_the_newest_fit(fitted: Zoo) -> None:
+    assert fitted("fit", "--config", "toy.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "3").status == 0
+    Path("runs/toy/fit_2").mkdir()  # a fit that has nothing yet
+    for which in ("last", "best"):
+        assert fitted("test", "--config", "toy.yaml", "--ckpt_path", which).status == 0
+    for run, which in (("test_0", "last"), ("test_1", "best")):
+        results = Path("runs/toy", run, "results.json").read_text(encoding="utf-8")
+        assert f'"checkpoint": "runs/toy/fit_1/checkpoints/{which}.ckpt"' in results
+
+
+def test_a_moved_run_still_knows_its_best(fitted: Zoo) -> None:
+    Path("runs").rename("elsewhere")
+    options = ["--trainer.logger.save_dir", "elsewhere", "--ckpt_path", "best"]
+    assert fitted("test", "--config", "toy.yaml", *options).status == 0
+
+
+def test_weights_that_do_not_fit_are_told(zoo: Zoo) -> None:
+    options = ["--config", "toy.yaml", "--model", "tests.cli.toys.SizedMethod"]
+    assert zoo("fit", *options).status == 0
+    outcome = zoo("test", *options, "--ckpt_path", "last", "--data.image_size", "16")
+    assert outcome.status == 1
+    assert "The checkpoint does not fit the model: size mismatch for bias" in outcome.err
+    assert "It was made with" in outcome.err
+    assert "image_size=8" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_files_that_are_no_checkpoints_are_refused(fitted: Zoo) -> None:
+    Path("cut.ckpt").write_bytes(Path(BEST).read_bytes()[:2000])
+    for path in ("toy.yaml", "cut.ckpt"):
+        outcome = fitted("test", "--config", "toy.yaml", "--ckpt_path", path)
+        assert outcome.status == 1
+        assert f"{path} is not a checkpoint that can be read without running code from it. Give a" in outcome.err
+
+
+def test_a_misspelt_checkpoint_is_corrected(fitted: Zoo) -> None:
+    outcome = fitted("test", "--config", "toy.yaml", "--ckpt_path", "runs/toy/fit_0/checkpoints/lst.ckpt")
+    assert "Did you mean 'runs/toy/fit_0/checkpoints/last.ckpt'?" in outcome.err

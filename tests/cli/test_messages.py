@@ -1,0 +1,88 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Zoo
+
+CASES = {
+    "method": (["--model", "ReDo"], r"There is no method 'ReDo'\. Did you mean 'ReDO'\? `tiae-zoo list` names"),
+    "data module": (["--data", "LWF"], r"There is no data module 'LWF'\. Did you mean 'LFW'\? `tiae-zoo list` names"),
+    "import path": (
+        ["--data", "tiae_zoo.data.LWF"],
+        r"There is no data module 'tiae_zoo\.data\.LWF'\. Did you mean 'LFW'\?",
+    ),
+    "model argument": (
+        ["--model.widht", "3"],
+        r"ToyMethod has no argument 'widht'\. Did you mean 'width'\? `tiae-zoo fit --model\.help ToyMethod` lists",
+    ),
+    "trainer option": (
+        ["--trainer.max_stpes=3"],
+        r"The trainer has no option 'max_stpes'\. Did you mean 'max_steps'\? `tiae-zoo fit --help` lists",
+    ),
+    "option": (["--modle", "ReDO"], r"There is no option 'modle', given by the command line\. Did you mean 'model'\?"),
+    "wrong type": (["--model.width", "wide"], r"(?s)width.*int.*wide\n`tiae-zoo fit --help` tells"),
+    "refused value": (["--model.width", "0"], r"width is 0, but must be positive\. Give 1 or more\."),
+    "missing data": (["--data.missing", "true"], r"There are no pictures in nowhere\. Put some there\."),
+    "missing device": (["--trainer.accelerator", "tpu"], r"torch_xla"),
+    "checkpoint": (["--ckpt_path", "none.ckpt"], r"There is no checkpoint 'none\.ckpt'\. Give the path of a \.ckpt"),
+    "no fit yet": (
+        ["--ckpt_path", "best"],
+        r"No fit under runs/toy has a 'best' checkpoint\. Run `tiae-zoo fit` first",
+    ),
+    "memory": (["--model", "tests.cli.toys.GreedyMethod"], r"memory is full\. Lower --data\.batch_size"),
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), CASES.values(), ids=CASES)
+def test_what_the_user_can_mend_is_told_briefly(zoo: Zoo, options: list[str], expected: str) -> None:
+    outcome = zoo("fit", "--config", "toy.yaml", *options)
+    assert outcome.status == 1
+    assert re.search(rf"^tiae-zoo fit: .*{expected.removeprefix('(?s)')}", outcome.err, re.MULTILINE | re.DOTALL)
+    assert "Traceback" not in outcome.err
+
+
+FILES = {
+    "class": ("model: {class_path: ReDo}", r"There is no method 'ReDo'\. Did you mean 'ReDO'\?"),
+    "argument": ("model: {init_args: {widht: 3}}", r"ToyMethod has no argument 'widht'\. Did you mean 'width'\?"),
+    "key": (
+        "modle: {init_args: {width: 3}}",
+        r"There is no option 'modle', given by bad\.yaml\. Did you mean 'model'\?",
+    ),
+    "trainer": ("trainer: {max_stpes: 3}", r"The trainer has no option 'max_stpes'\. Did you mean 'max_steps'\?"),
+    "callback": (
+        "trainer: {callbacks: [{class_path: Galery}]}",
+        r"There is no callback 'Galery'\. Did you mean 'Gallery'\?",
+    ),
+    "logger": (
+        "trainer: {logger: {class_path: CSVLoger}}",
+        r"There is no logger 'CSVLoger'\. Did you mean 'CSVLogger'\?",
+    ),
+    "yaml": ("model: {init_args: {width: 3}", r"bad\.yaml, line \d+, column \d+ is not valid YAML: .*\. Mend"),
+    "tabs": ("model:\n\tinit_args: {}", r"bad\.yaml, line 2, column 1 is not valid YAML: .*\. Mend"),
+    "list": ("- 1\n- 2", r"bad\.yaml holds no settings\. A config is a mapping"),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), FILES.values(), ids=FILES)
+def test_a_config_that_cannot_be_used_is_told_briefly(zoo: Zoo, content: str, expected: str) -> None:
+    Path("bad.yaml").write_text(content, encoding="utf-8")
+    outcome = zoo("fit", "--config", "toy.yaml", "--config", "bad.yaml")
+    assert outcome.status == 1
+    assert re.search(rf"^tiae-zoo fit: {expected}", outcome.err, re.MULTILINE)
+    assert "Traceback" not in outcome.err
+
+
+def test_nothing_to_train_is_told(zoo: Zoo) -> None:
+    assert "No method was chosen. Give a --config, such as configs/quickstart.yaml" in zoo("fit").err
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(zoo: Zoo) -> None:
+    with pytest.raises(KeyError, match="a fault of the program"):
+        zoo("fit", "--config", "toy.yaml", "--model", "tests.cli.toys.BrokenMethod")
+
+
+def test_the_traceback_can_be_asked_for(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIAE_ZOO_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="There are no pictures in nowhere"):
+        zoo("fit", "--config", "toy.yaml", "--data.missing", "true")
