@@ -2,6 +2,7 @@ import itertools
 import multiprocessing
 import shutil
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -300,6 +301,10 @@ def test_damaged_split_files_are_told(tmp_path):
 def test_fewer_images_than_a_batch_is_told():
     with pytest.raises(DataError, match=r"24 images, fewer than one batch of 25.*--data\.batch_size"):
         LFW(image_size=32, batch_size=25).setup("fit")
+    data = LFW(image_size=32, batch_size=13)
+    data.trainer = SimpleNamespace(world_size=2)
+    with pytest.raises(DataError, match="one batch of 13 for each of 2 processes"):
+        data.setup("fit")
 
 
 @pytest.mark.parametrize(
