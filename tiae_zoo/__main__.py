@@ -68,7 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_light(verb: str, arguments: list[str]) -> int:
     try:
-        return importlib.import_module(f"tiae_zoo.commands.{verb}").main(arguments)
+        status: int = importlib.import_module(f"tiae_zoo.commands.{verb}").main(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader has seen enough, as in `tiae-zoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
+        return 0
     except UserError as error:
         if os.environ.get("TIAE_ZOO_DEBUG"):
             raise

@@ -80,6 +80,8 @@ def summary(folder: Path) -> str:
     """Return lines for the end of a run: where it lies, its checkpoints, and how to go on."""
     record = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     lines = [f"Run folder: {folder}  ({', '.join(_contents(folder))})"]
+    if (folder / "pictures").is_dir():
+        lines.append(f"Pictures: {folder / 'pictures'}  ({', '.join(_contents(folder / 'pictures'))})")
     if best := record.get("best_checkpoint"):
         score = f"  ({record['monitor']} = {record['best_score']:.4g})" if record["best_score"] is not None else ""
         lines.append(f"Best checkpoint: {folder / best}{score}")

@@ -27,9 +27,10 @@ def registry_file() -> Path:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Return every shipped config by its name under the config folder, such as `presets/debug.yaml`."""
+    """Return every shipped config by its name under the config folder, presets such as `presets/debug.yaml` last."""
     folder = config_folder()
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+    files = sorted(folder.rglob("*.yaml"), key=lambda path: (path.parent != folder, path))
+    return {path.relative_to(folder).as_posix(): path for path in files}
 
 
 def find_config(name: str) -> Path:
