@@ -1,0 +1,35 @@
+"""Two processes train ReDO as one process does with the same global batch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parent / "two_processes.py"
+
+
+def fit(devices: int, redraw: str, file: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(devices), redraw, str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    return loaded
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redraw", ["all", "one"])
+def test_two_processes_equal_one(redraw: str, tmp_path: Path) -> None:
+    one, two = (fit(devices, redraw, tmp_path / f"{devices}.pt") for devices in (1, 2))
+    for name, weight in one["weights"].items():
+        torch.testing.assert_close(
+            two["weights"][name], weight, rtol=1e-6, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}"
+        )
+    assert one["scores"]
+    for name, score in one["scores"].items():
+        torch.testing.assert_close(two["scores"][name], score, rtol=1e-6, atol=1e-6)
