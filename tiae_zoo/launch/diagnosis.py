@@ -168,10 +168,23 @@ def _unknown_of_class(given: Given, top: str, rest: str, classes: dict[str, type
     name = rest.removeprefix("init_args.").split(".")[0]
     if top not in classes or name in ("help", "init_args", "dict_kwargs"):
         return ""
-    parameters = inspect.signature(classes[top]).parameters
-    if name in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    parameters = arguments_of(classes[top])
+    if parameters is None or name in parameters:
         return ""
     return f"{classes[top].__name__} has no argument {name!r}.{did_you_mean(name, parameters)}"
+
+
+def arguments_of(cls: type) -> list[str] | None:
+    """Return the names a class can be built with, those its `**kwargs` hand to its bases too; None if that is open."""
+    names: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+        names += [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
+            return names
+    return None
 
 
 def _no_class(name: str, key: str, base: type) -> str:
