@@ -11,7 +11,6 @@ import time
 import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
-from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -113,12 +112,18 @@ class ZooCLI(LightningCLI):
                 args=arguments,
             )
         except BaseException as error:
-            if self.run_folder is not None:
-                with suppress(OSError):  # goes only if the run wrote nothing
-                    self.run_folder.rmdir()
+            self._leave_run_folder()
             if isinstance(error, RuntimeError) and (reason := misfit(error, self.stored)):
                 raise UserError(reason) from error
             raise
+
+    def _leave_run_folder(self) -> None:
+        """Remove the folder of a run that failed before it wrote anything; say where the rest of another one lies."""
+        if self.run_folder is not None:
+            try:
+                self.run_folder.rmdir()
+            except OSError:  # not empty
+                tell(f"The run broke off. What it wrote is in {self.run_folder}")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Write the image size once, with the data; models without that parameter are left alone."""
@@ -139,6 +144,8 @@ class ZooCLI(LightningCLI):
         if options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
+        elif verb != "fit":
+            tell(f"Without --ckpt_path, {verb} runs with untrained weights.")
 
     def before_instantiate_classes(self) -> None:
         """Compare with the checkpoint, and reserve the run's folder before any data is touched."""

@@ -94,3 +94,7 @@ def test_files_that_are_no_checkpoints_are_refused(fitted: Zoo) -> None:
 def test_a_misspelt_checkpoint_is_corrected(fitted: Zoo) -> None:
     outcome = fitted("test", "--config", "toy.yaml", "--ckpt_path", "runs/toy/fit_0/checkpoints/lst.ckpt")
     assert "Did you mean 'runs/toy/fit_0/checkpoints/last.ckpt'?" in outcome.err
+
+
+def test_untrained_weights_are_not_scored_in_silence(zoo: Zoo) -> None:
+    assert "Without --ckpt_path, test runs with untrained weights." in zoo("test", "--config", "toy.yaml").err

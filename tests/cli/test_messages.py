@@ -77,9 +77,10 @@ def test_nothing_to_train_is_told(zoo: Zoo) -> None:
     assert "No method was chosen. Give a --config, such as configs/quickstart.yaml" in zoo("fit").err
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(zoo: Zoo) -> None:
+def test_a_fault_of_the_program_keeps_its_traceback(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError, match="a fault of the program"):
         zoo("fit", "--config", "toy.yaml", "--model", "tests.cli.toys.BrokenMethod")
+    assert "The run broke off. What it wrote is in runs/toy/fit_0" in capfd.readouterr().err
 
 
 def test_the_traceback_can_be_asked_for(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
