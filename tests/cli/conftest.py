@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import lightning.pytorch  # noqa: F401  (logs to the stderr it finds when first imported: not to one test's own)
 import pytest
 
 from tiae_zoo.__main__ import main
