@@ -81,3 +81,18 @@ def test_the_small_preset_trains_redo(capfd: pytest.CaptureFixture[str]) -> None
     assert main(["fit", *arguments]) == 0, capfd.readouterr().err
     saved = yaml.safe_load(Path("runs/redo_lfw/fit_0/config.yaml").read_text())
     assert saved["data"]["init_args"]["image_size"] == 64
+
+
+def test_pictures_without_masks_are_trained_on_with_the_unlabelled_preset(
+    fake_data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    photos = fake_data / "lfw" / "lfw_funneled"
+    arguments = ["--config", str(CONFIGS / "redo_flowers.yaml"), "--config", str(PRESETS / "redo_small.yaml")]
+    arguments += ["--config", str(PRESETS / "debug.yaml"), "--data", "Folder", "--data.images", str(photos)]
+    arguments += ["--data.batch_size", "4", "--data.num_workers", "0"]
+    assert main(["fit", *arguments]) == 1  # told before the first step, not after the first validation
+    assert "Add --config configs/presets/unlabelled.yaml" in capfd.readouterr().err
+    assert not list(Path("runs").rglob("metrics.csv"))
+
+    assert main(["fit", *arguments, "--config", str(PRESETS / "unlabelled.yaml")]) == 0, capfd.readouterr().err
+    assert [path.name for path in Path("runs").rglob("*.ckpt")] == ["last.ckpt"]

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from jsonargparse import Namespace
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from tiae_zoo import runs
 from tiae_zoo.messages import UserError, did_you_mean
+from tiae_zoo.methods import Segmenter
 
 
 def find_checkpoint(name: str, home: Path) -> str:
@@ -82,6 +84,23 @@ def differences(stored: dict[str, Any], asked: Namespace, used: Namespace) -> li
     if stored.get("image_size", size) != size:
         lines.append(f"model.image_size: {size} of the data, not {stored['image_size']} of the checkpoint")
     return lines
+
+
+def refuse_unmeasured(trainer: Trainer, model: LightningModule, data: LightningDataModule | None) -> None:
+    """Let no fit choose its best checkpoint by masks that the data does not have; Lightning would stop at the first.
+
+    Raises:
+        UserError: if a callback monitors a score of masks, and there are none.
+    """
+    if not isinstance(model, Segmenter) or getattr(data, "scored", True):
+        return
+    for callback in trainer.checkpoint_callbacks:
+        monitor = getattr(callback, "monitor", None) or ""
+        if monitor.startswith("val/"):
+            raise UserError(
+                f"The best checkpoint is to be chosen by {monitor}, but without masks nothing measures it. "
+                "Add --config configs/presets/unlabelled.yaml to keep the last one instead, or give masks."
+            )
 
 
 def misfit(error: RuntimeError, stored: dict[str, Any]) -> str | None:

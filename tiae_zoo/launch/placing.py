@@ -43,7 +43,8 @@ def place_run(options: Namespace, verb: str) -> Path:
         first = {"save_dir": str(home.parent), "name": home.name}
         loggers.insert(0, Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(first)))
     folder = _reserve(home, loggers[0].init_args.get("version"), verb)
-    loggers[0].init_args.name = home.name if loggers[0].init_args.get("name") else loggers[0].init_args.get("name")
+    if loggers[0].init_args.get("name"):
+        loggers[0].init_args.name = home.name
     for logger in filter(_makes_folder, loggers):
         if logger.init_args.get("version") is None:
             logger.init_args.version = folder.name
