@@ -43,7 +43,7 @@ def make_new(folder: Path) -> bool:
             return False
         raise UserError(
             f"The run folder {folder} cannot be made: {error.strerror}. "
-            "Choose a place you may write to with --trainer.logger.save_dir."
+            "Choose a place you may write to: --trainer.logger.save_dir, or --trainer.default_root_dir with no logger."
         ) from error
     return True
 
