@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # the first Python that is new enough; another one: make demo PYTHON=/path/to/python
-NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11, 4))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
@@ -53,6 +53,6 @@ $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 
 $(BIN)/python:
 	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' || { \
-		echo "tiae-zoo needs Python 3.11 or newer, and there is none on the PATH as python3." >&2; \
+		echo "tiae-zoo needs Python 3.11.4 or newer, and there is none on the PATH as python3." >&2; \
 		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -98,3 +98,15 @@ def test_grid_reaches_the_corners() -> None:
 def test_negative_shifts_are_refused() -> None:
     with pytest.raises(ValueError, match="max_shift"):
         Shift(-1)
+
+
+def test_grid_of_few_shifts_names_each_once() -> None:
+    assert Shift(1).grid(5).tolist() == [[x, y] for x in (-1, 0, 1) for y in (-1, 0, 1)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_distances_in_half_precision(dtype: torch.dtype) -> None:
+    restored, images = digits(8)[4:], digits(4)
+    expected = distances_slowly(restored.to(dtype).float(), images.to(dtype).float(), 8)
+    found = Shift(8).distances(restored.to(dtype), images.to(dtype))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)

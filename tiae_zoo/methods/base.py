@@ -25,12 +25,18 @@ class Segmenter(LightningModule):
 
     def __init__(self, num_regions: int, num_classes: int | None = None) -> None:
         super().__init__()
+        self.num_regions = num_regions
+        self.num_classes = num_regions if num_classes is None else num_classes
         self.val_scores = MatchedSegmentation(num_regions, num_classes)
         self.test_scores = MatchedSegmentation(num_regions, num_classes)
 
     def segment(self, images: Tensor) -> Tensor:
         """Return soft masks (B, R, H, W) that sum to one over R, for images (B, C, H, W) in [0, 1]."""
         raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return soft masks; the same as :meth:`segment`."""
+        return self.segment(images)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch."""

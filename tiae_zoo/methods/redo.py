@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -45,7 +46,7 @@ class ReDO(Segmenter):
         init_gain: gain of the orthogonal initialisation (supplementary: about 0.8 to 1).
 
     Raises:
-        ValueError: `image_size` is not a power of two of at least 32.
+        ValueError: `image_size` is not a power of two of at least 32, or there are fewer than two regions.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ReDO(Segmenter):
         super().__init__(num_regions, num_classes)
         self.save_hyperparameters()
         self.automatic_optimization = False  # two players: each moves in every step
-        self.num_regions, self.dim_z, self.lambda_z, self.redraw = num_regions, dim_z, lambda_z, redraw
+        self.dim_z, self.lambda_z, self.redraw = dim_z, lambda_z, redraw
         self.lr, self.mask_lr, self.mask_weight_decay = lr, mask_lr, mask_weight_decay
         self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain)
         self.generators = nn.ModuleList(
@@ -76,10 +77,6 @@ class ReDO(Segmenter):
         )
         self.encoder = LatentEncoder(num_regions, image_size, discriminator_width, dim_z, image_channels, init_gain)
         self.discriminator = Discriminator(image_size, discriminator_width, image_channels, init_gain)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return soft masks; the same as :meth:`segment`."""
-        return self.segment(images)
 
     def segment(self, images: Tensor) -> Tensor:
         """Return soft masks (B, R, H, W) that sum to one over R, for images (B, C, H, W) in [0, 1]."""
@@ -140,7 +137,7 @@ class ReDO(Segmenter):
         images = to_signed(batch["image"])
         half = len(images) // 2
         if half == 0:
-            raise ValueError(
+            raise MisconfigurationException(
                 "ReDO splits a batch into images to redraw and real images, and this batch holds one image only. "
                 "Set data.batch_size to 2 or more."
             )
@@ -194,7 +191,7 @@ class ReDO(Segmenter):
         """
         columns = {"input": batch["image"]}
         if "mask" in batch:
-            columns["truth"] = mask_picture(batch["mask"], self.num_regions)
+            columns["truth"] = mask_picture(batch["mask"], self.num_classes)
         images = to_signed(batch["image"])
         masks = self.mask_network(images)
         for k in range(1 if self.num_regions == 2 else 0, self.num_regions):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 from torchmetrics import MeanMetric
 
-from tiae_zoo.invariance import Shift
+from tiae_zoo.invariance import Shift, TransformFamily
 from tiae_zoo.methods.base import Batch
 from tiae_zoo.metrics import WithinBetweenVariance
 from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder
@@ -63,7 +66,7 @@ class ShiftInvariantAE(LightningModule):
         self.save_hyperparameters()
         self.num_shifts, self.lr = num_shifts, lr
         self.lambda_inv, self.lambda_res, self.lambda_spa = lambda_inv, lambda_res, lambda_spa
-        self.family = Shift(max_shift)
+        self.family: TransformFamily = Shift(max_shift)
         self.encoder = ShapeEncoder(image_size, image_channels, dim_descriptor)
         self.decoder = ShapeDecoder(image_size, image_channels, dim_descriptor)
         self.variance_ratio = WithinBetweenVariance(dim_descriptor)
@@ -85,11 +88,11 @@ class ShiftInvariantAE(LightningModule):
             shifted: T_theta I at N shifts, (N * B, C, S, S), in N blocks of B.
         """
         descriptors = self.encoder(torch.cat([images, shifted]))
-        restored, restored_shifted = self.decoder(descriptors).tensor_split([len(images)])
+        restored, restored_shifted = self.decoder(descriptors).float().tensor_split([len(images)])
         target = self.family.nearest(restored, images).image
         invariance = (restored_shifted.unflatten(0, (-1, len(images))) - restored).square().sum((2, 3, 4)).mean()
         restoration = (restored - target).square().sum((1, 2, 3)).mean()
-        return invariance, restoration, sparseness(descriptors[: len(images)])
+        return invariance, restoration, sparseness(descriptors[: len(images)].float())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the three terms."""
@@ -127,6 +130,20 @@ class ShiftInvariantAE(LightningModule):
         self.variance_ratio.update(torch.stack(descriptors, 1))
         self.log(f"{stage}/variance_ratio", self.variance_ratio, prog_bar=True)
         self.log(f"{stage}/restoration_error", self.restoration_error, prog_bar=True)
+
+    def on_train_start(self) -> None:
+        """Refuse to resume what the schedule has no steps for; it would stop in the middle.
+
+        Raises:
+            MisconfigurationException: the checkpoint's training was planned with another number of steps.
+        """
+        planned = cast(OneCycleLR, self.lr_schedulers()).total_steps
+        steps = int(self.trainer.estimated_stepping_batches)
+        if planned != steps:
+            raise MisconfigurationException(
+                f"The checkpoint's one-cycle schedule was made for {planned} steps, and this training has {steps}. "
+                "Resume with the same data, batch size and trainer.max_epochs, or start anew."
+            )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return Adam with a one-cycle schedule stepped every batch."""

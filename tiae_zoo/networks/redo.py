@@ -63,12 +63,17 @@ class MaskNetwork(nn.Module):
         width: channels of the residual blocks, a multiple of 4.
         image_channels: channels of the image.
         init_gain: gain of the orthogonal initialisation.
+
+    Raises:
+        ValueError: there are fewer than two regions.
     """
 
     def __init__(
         self, num_regions: int = 2, width: int = 64, image_channels: int = 3, init_gain: float = INIT_GAIN
     ) -> None:
         super().__init__()
+        if num_regions < 2:
+            raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
         self.num_regions = num_regions
         self.encoder = nn.Sequential(
             *self._convolution(image_channels, width // 4, 7, padding_mode="reflect"),
