@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import lightning.pytorch  # noqa: F401  (logs to the stderr it finds when first imported: not to one test's own)
 import pytest
 import yaml
 
@@ -96,3 +97,33 @@ def test_pictures_without_masks_are_trained_on_with_the_unlabelled_preset(
 
     assert main(["fit", *arguments, "--config", str(PRESETS / "unlabelled.yaml")]) == 0, capfd.readouterr().err
     assert [path.name for path in Path("runs").rglob("*.ckpt")] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "told"),
+    [
+        ("redo_lfw", ["--data", "MNIST", "--data.image_size", "32"], "add --model.image_channels 1"),
+        ("redo_lfw", ["--data.image_size", "100"], "not 100. Set image_size to 32, 64 or 128."),
+        ("quickstart", ["--data", "LFW"], "add --model.image_channels 3"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_at_once(
+    config: str, options: list[str], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["fit", "--config", config, "--config", "presets/debug", "--data.num_workers", "0", *options]
+    arguments += narrow(CONFIGS / f"{config}.yaml")
+    assert main(arguments) == 1
+    error = capfd.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+    assert "Namespace" not in error
+
+
+def test_best_is_never_an_older_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    shared = ["--config", "redo_lfw", "--config", "presets/debug", *narrow(CONFIGS / "redo_lfw.yaml")]
+    shared += ["--data.batch_size", "4", "--data.num_workers", "0", "--data.image_size", "32"]
+    for _ in range(2):
+        assert main(["fit", *shared]) == 0
+    Path("runs/redo_lfw/fit_1/results.json").unlink()  # as after an interruption
+    assert main(["test", *shared, "--ckpt_path", "best"]) == 1
+    assert "runs/redo_lfw/fit_1/checkpoints/last.ckpt" in capfd.readouterr().err

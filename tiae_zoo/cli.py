@@ -29,7 +29,14 @@ from tiae_zoo import __version__, results, runs
 from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.data import DataError
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
-from tiae_zoo.launch.checkpoint import differences, find_checkpoint, misfit, refuse_unmeasured, stored_hyperparameters
+from tiae_zoo.launch.checkpoint import (
+    differences,
+    find_checkpoint,
+    misfit,
+    refuse_mismatch,
+    refuse_unmeasured,
+    stored_hyperparameters,
+)
 from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
 from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
@@ -165,17 +172,16 @@ class ZooCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, ModuleNotFoundError) as error:
-            raise UserError(str(error)) from error
+            raise UserError(shortened(str(error))) from error
 
     def before_fit(self) -> None:
-        """Refuse what would fail hours later, and start the clock."""
-        refuse_unmeasured(self.trainer, self.model, self.datamodule)
-        self._start_clock()
-
-    def _start_clock(self) -> None:
+        """Refuse what would fail later, and start the clock."""
+        refuse_mismatch(self.model, self.datamodule)
+        if self.subcommand == "fit":
+            refuse_unmeasured(self.trainer, self.model, self.datamodule)
         self.started = time.perf_counter()
 
-    before_validate = before_test = before_predict = _start_clock
+    before_validate = before_test = before_predict = before_fit
 
     def after_fit(self) -> None:
         """Write results.json and say where everything lies."""

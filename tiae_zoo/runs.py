@@ -58,15 +58,21 @@ def numbered(home: Path, verb: str) -> dict[int, Path]:
 
 
 def newest_checkpoint(home: Path, which: str) -> Path:
-    """Return the `last` or `best` checkpoint of the newest fit under `home` that has one.
+    """Return the `last` or `best` checkpoint of the newest fit under `home` that wrote any.
 
     Raises:
-        UserError: if no fit there has it.
+        UserError: if no fit wrote one, or the newest that did has no such one: an older run's is never taken for it.
     """
     for folder in numbered(home, "fit").values():
+        written = sorted((folder / "checkpoints").glob("*.ckpt"))
         checkpoint = folder / "checkpoints" / "last.ckpt" if which == "last" else _best_checkpoint(folder)
         if checkpoint is not None and checkpoint.is_file():
             return checkpoint
+        if written:
+            raise UserError(
+                f"The newest fit, {folder}, has no {which!r} checkpoint; the best is known when a fit has ended. "
+                f"Give one of its own: {', '.join(map(str, written))}."
+            )
     raise UserError(
         f"No fit under {home} has a {which!r} checkpoint. Run `tiae-zoo fit` first, or give the checkpoint's own path."
     )

@@ -86,6 +86,26 @@ def differences(stored: dict[str, Any], asked: Namespace, used: Namespace) -> li
     return lines
 
 
+def refuse_mismatch(model: LightningModule, data: LightningDataModule | None) -> None:
+    """Compare what the model was built for with what the data give, before a network does in the middle of a step.
+
+    Raises:
+        UserError: the channels of the images or the classes of the masks differ.
+    """
+    channels, built_for = getattr(data, "channels", None), model.hparams.get("image_channels")
+    if None not in (channels, built_for) and channels != built_for:
+        raise UserError(
+            f"The data's images have {channels} channel(s), and the model is built for {built_for}. "
+            f"Choose other data, or add --model.image_channels {channels}."
+        )
+    classes = getattr(data, "num_classes", None)
+    if isinstance(model, Segmenter) and getattr(data, "scored", False) and classes != model.num_classes:
+        raise UserError(
+            f"The data's masks have {classes} classes, and the model is scored against {model.num_classes}. "
+            f"Add --model.num_classes {classes}, and --model.num_regions to find as many regions."
+        )
+
+
 def refuse_unmeasured(trainer: Trainer, model: LightningModule, data: LightningDataModule | None) -> None:
     """Let no fit choose its best checkpoint by masks that the data does not have; Lightning would stop at the first.
 
