@@ -42,7 +42,6 @@ from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
 from tiae_zoo.messages import UserError
 
-VERBS = ("fit", "validate", "test", "predict")
 SHARED = ("seed_everything", "trainer", "model", "data")  # options that every verb has
 
 
@@ -115,7 +114,7 @@ class ZooCLI(LightningCLI):
             super().__init__(
                 save_config_callback=SaveConfig,
                 auto_configure_optimizers=False,  # the methods configure their own
-                parser_kwargs={**settings, **{verb: dict(settings) for verb in VERBS}},
+                parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
                 args=arguments,
             )
         except BaseException as error:

@@ -32,13 +32,19 @@ def describe(trainer: Trainer, folder: Path, seconds: float) -> dict[str, Any]:
     return {
         "metrics": {name: _number(value) for name, value in sorted(trainer.callback_metrics.items())},
         **_best(trainer, folder),
-        "global_step": trainer.global_step,
-        "epoch": trainer.current_epoch,
+        **({"global_step": trainer.global_step, "epoch": trainer.current_epoch} if trainer.state.fn == "fit" else {}),
         "wall_seconds": round(seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
         "hardware": _hardware(trainer),
     }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # imported from a folder, not installed: no reason to lose a finished run
+        return None
 
 
 def _number(value: torch.Tensor) -> float | None:
