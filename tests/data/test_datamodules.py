@@ -1,3 +1,4 @@
+import errno
 import itertools
 import multiprocessing
 import shutil
@@ -216,6 +217,22 @@ def test_damaged_images_are_named_counted_and_left_out(tmp_path):
             data.setup("fit")
         assert len(data.names("train")) == 22
         assert "Person_000_0001" not in data.names("train")
+
+
+def test_images_the_system_refuses_once_are_there_the_next_time(tmp_path, monkeypatch):
+    write_lfw(tmp_path)
+    opened = Image.open
+
+    def refuse(path, *args, **kwargs):
+        if path.name == "Person_001_0002.jpg":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", refuse)
+        with pytest.raises(DataError, match=r"Person_001_0002\.jpg cannot be read \(Too many open files\)"):
+            LFW(root=str(tmp_path), **SMALL).names("train")
+    assert len(LFW(root=str(tmp_path), **SMALL).names("train")) == 24
 
 
 def test_listed_but_absent_images_are_counted(tmp_path):

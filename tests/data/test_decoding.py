@@ -1,3 +1,5 @@
+import errno
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -136,6 +138,26 @@ def test_damaged_file_is_named(damage, tmp_path):
     path.write_bytes(path.read_bytes()[:400] if damage is None else damage)
     with pytest.raises(DamagedImageError, match=r"it\.jpg"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            r"it\.png cannot be read \(Permission denied\)\. .*start again",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), r"it\.png cannot be read \(Too many open files\)"),
+        (MemoryError(), r"not enough memory to decode .*it\.png"),
+    ],
+)
+def test_what_the_system_refuses_is_no_damage(error, words, tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(DataError, match=words):
+        read(tmp_path / "it.png")
 
 
 def test_mask_of_another_shape_is_not_taken(tmp_path):

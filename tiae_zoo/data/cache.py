@@ -24,7 +24,7 @@ from tqdm import tqdm
 from tiae_zoo.data.decode import Bytes, DamagedImageError, Item
 from tiae_zoo.data.errors import DataError
 
-FORMAT = 1  # raise it whenever decoding gives other pixels: old stores are then left alone
+FORMAT = 2  # raise it whenever decoding gives other pixels or refuses other files: old stores are then left alone
 _log = logging.getLogger(__name__)
 
 

@@ -59,6 +59,7 @@ def decode(item: Item, size: int, resize: Resize, rule: MaskRule, turn: bool) ->
 
     Raises:
         DamagedImageError: the files cannot be decoded, or do not belong together.
+        DataError: a file, which may be sound, cannot be read for now.
     """
     image = as_rgb(_load(item.image, turn))
     small = np.asarray(square(image, size, resize)).transpose(2, 0, 1)
@@ -76,8 +77,16 @@ def _load(path: Path, turn: bool) -> Image.Image:
         with Image.open(path) as image:
             image.load()
             return ImageOps.exif_transpose(image) if turn else image
+    except MemoryError as error:
+        raise DataError(
+            f"There is not enough memory to decode {path}. Free some, or make that file smaller."
+        ) from error
     # Pillow's decoders report broken files by all of these
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the system (permission, network), not Pillow's
+            raise DataError(
+                f"{path} cannot be read ({error.strerror}). See to it that it can be, and start again."
+            ) from error
         raise DamagedImageError(f"{path.name}: {error}") from error
 
 
