@@ -415,6 +415,40 @@ def test_ignored_and_indexed_masks(tmp_path):
         Folder(**OWN, root=str(tmp_path), mask_rule="index", **SMALL).setup("fit")
 
 
+def rewrite_masks(folder, change):
+    for path in folder.rglob("*.png"):
+        Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (lambda mask: mask // 255, "background alone"),  # region numbers
+        (lambda mask: np.dstack([mask * 0, mask * 0, mask * 0, mask]), "background alone"),  # drawn in transparency
+        (lambda mask: np.dstack([mask * 0 + 255] * 3 + [mask]), "no background"),
+        (lambda mask: mask * 0 + 128, "nothing that is judged"),
+    ],
+)
+def test_masks_read_by_a_wrong_rule_are_refused_and_not_kept(change, shown, tmp_path, own_cache):
+    rewrite_masks(write_folder(tmp_path) / "masks", change)
+    for _ in range(2):
+        with pytest.raises(DataError, match=rf"All masks of folder/val show {shown}.* --data\.mask_rule index"):
+            Folder(**OWN, root=str(tmp_path), ignore_value=128, **SMALL).setup("fit")
+    assert not [path for path in own_cache.iterdir() if path.is_dir()]
+
+
+def test_masks_of_region_numbers_are_read_as_the_error_says(tmp_path):
+    rewrite_masks(write_folder(tmp_path) / "masks", lambda mask: mask // 255)
+    mask = Folder(**OWN, root=str(tmp_path), mask_rule="index", **SMALL).dataset("val")[0]["mask"]
+    assert mask.unique().tolist() == [0, 1]
+
+
+def test_official_masks_without_foreground_are_refused(tmp_path):
+    rewrite_masks(write_cub(tmp_path) / "CUB_200_2011" / "segmentations", lambda mask: mask * 0)
+    with pytest.raises(DataError, match=r"All masks of cub/val show background alone.*fetch them again"):
+        CUB(root=str(tmp_path), **SMALL).setup("fit")
+
+
 class Watcher(LightningModule):
     """Looks at every batch of every stage."""
 

@@ -66,10 +66,18 @@ class Store:
 
 
 class StoreWriter:
-    """Appends samples to a store that is being built."""
+    """Appends samples to a store that is being built.
+
+    Attributes:
+        names: One name a sample.
+        labels: One class a sample, or none at all.
+        damaged: What was left out: name -> reason.
+        regions: Every value that occurs in a mask.
+    """
 
     def __init__(self, path: Path) -> None:
         self.names: list[str] = []
+        self.regions: set[int] = set()
         self.labels: list[int] = []
         self.damaged: dict[str, str] = {}
         self._path = path
@@ -83,6 +91,7 @@ class StoreWriter:
         self._files["images"].write(np.ascontiguousarray(image).data)
         if mask is not None:
             self._files["masks"].write(np.ascontiguousarray(mask).data)
+            self.regions.update(np.flatnonzero(np.bincount(mask.ravel())).tolist())
         if label is not None:
             self.labels.append(int(label))
 
@@ -127,7 +136,7 @@ def open_store(
         fill: Writes the samples.
 
     Raises:
-        DataError: the cache folder cannot be written, or not one sample could be read.
+        DataError: the cache folder cannot be written, or not one sample could be read; or one of `fill`.
     """
     path = cache_dir() / f"{name}-{_key(about, sources)}"
     if not _is_complete(path):

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import Split, StoreDataset, ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, decode_all, open_store
-from tiae_zoo.data.decode import Item, MaskRule, decode
+from tiae_zoo.data.decode import IGNORE, Item, MaskRule, decode
 from tiae_zoo.data.errors import DataError, MissingFileError, listed
 
 SCORED: tuple[Split, ...] = ("val", "test")
@@ -30,6 +30,7 @@ class FilesDataModule(ZooDataModule):
 
     scored: bool  # whether masks are wanted
     rule: MaskRule  # what the pixels of a mask file mean
+    mask_advice: str = "Compare the files with the official ones, or fetch them again."  # where the rule finds nothing
     turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
     images_file: ClassVar[RemoteFile | None] = None
     masks_file: ClassVar[RemoteFile | None] = None
@@ -71,6 +72,7 @@ class FilesDataModule(ZooDataModule):
 
         def fill(writer: StoreWriter) -> None:
             decode_all(writer, items, read, what)
+            self._check_regions(writer.regions, what)
 
         store = open_store(self.folder_name, about, sources, fill)
         if store.damaged:
@@ -79,6 +81,13 @@ class FilesDataModule(ZooDataModule):
                 f"{len(reasons)} of {len(items)} images of {what} are damaged and left out: {listed(reasons)}."
             )
         return StoreDataset(store, self.transform if split == "train" else None)
+
+    def _check_regions(self, regions: set[int], what: str) -> None:
+        """Refuse masks that tell nothing apart: they were read by a wrong rule. Without masks there are no regions."""
+        judged = regions - {IGNORE}
+        if regions and len(judged) < 2:
+            shown = "nothing that is judged" if not judged else "background alone" if 0 in judged else "no background"
+            raise DataError(f"All masks of {what} show {shown}, in every pixel. {self.mask_advice}")
 
     def _existing(self, items: list[Item], what: str) -> list[Item]:
         there = [item for item in items if item.image.is_file()]

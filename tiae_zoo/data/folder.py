@@ -70,6 +70,13 @@ class Folder(FilesDataModule):
         self.rule: MaskRule = (
             ThresholdMask(ignore_value) if mask_rule == "threshold" else IndexMask(num_classes, ignore_value)
         )
+        self.mask_advice = (
+            "If their pixels are region numbers (0 and 1, for instance) add --data.mask_rule index; else save them as "
+            "black and white pictures without transparency."
+            if mask_rule == "threshold"
+            else "If they are black and white pictures use --data.mask_rule threshold; else check that their pixels are "
+            "region numbers."
+        )
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.seed = seed
