@@ -371,6 +371,48 @@ def test_few_masks_are_kept_for_scoring(tmp_path):
     assert "mask" not in data.dataset("train")[0]
 
 
+def keep(paths, count):
+    for path in sorted(paths)[count:]:
+        path.unlink()
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 picture,"), (2, "2 pictures,")])
+def test_too_few_pictures_for_three_splits_are_told(count, words, tmp_path):
+    keep((write_folder(tmp_path) / "images").rglob("*.*"), count)
+    data = Folder("folder/images", root=str(tmp_path), **SMALL)
+    with pytest.raises(DataError, match=rf"folder/images has {words} .* at least 3\. Add some, or"):
+        data.setup("fit")
+    assert len(data.names("predict")) == count
+
+
+@pytest.mark.parametrize("fractions", [(0.1, 0.1), (0.5, 0.49), (0.01, 0.98), (0.9, 0.05)])
+@pytest.mark.parametrize(("pictures", "masks"), [(3, None), (3, 3), (24, 2), (24, 24)])
+def test_no_split_of_few_pictures_is_empty(pictures, masks, fractions, tmp_path):
+    folder = write_folder(tmp_path)
+    keep((folder / "images").rglob("*.*"), pictures)
+    keep((folder / "masks").rglob("*.png"), masks or 0)
+    own = OWN if masks else {"images": OWN["images"]}
+    data = Folder(**own, root=str(tmp_path), val_fraction=fractions[0], test_fraction=fractions[1], **SMALL)
+    sizes = [len(data.names(split)) for split in ("train", "val", "test")]
+    assert min(sizes) > 0
+    assert sum(sizes) == pictures
+
+
+def test_a_single_mask_cannot_score_two_splits(tmp_path):
+    keep((write_folder(tmp_path) / "masks").rglob("*.png"), 1)
+    with pytest.raises(
+        DataError,
+        match=r"masks has 1 mask for the 24 pictures.*at least 2\. .*--config configs/presets/unlabelled\.yaml",
+    ):
+        Folder(**OWN, root=str(tmp_path), **SMALL).setup("fit")
+
+
+def test_lists_without_images_are_told(tmp_path):
+    (write_lfw(tmp_path) / "val.txt").write_text("\n")
+    with pytest.raises(DataError, match="name no image for lfw/val"):
+        LFW(root=str(tmp_path), **SMALL).setup("fit")
+
+
 def test_masks_that_match_no_picture_are_told(tmp_path):
     folder = write_folder(tmp_path)
     for path in (folder / "masks").rglob("*.png"):

@@ -91,7 +91,9 @@ class FilesDataModule(ZooDataModule):
 
     def _existing(self, items: list[Item], what: str) -> list[Item]:
         there = [item for item in items if item.image.is_file()]
-        if items and not there:
+        if not items:
+            raise DataError(f"The lists in {self.folder} name no image for {what}. Fetch or copy them again.")
+        if not there:
             raise DataError(
                 f"None of the {len(items)} images of {what} is there; the first should be {items[0].image}. "
                 f"{self._complete(self.images_file)}."

@@ -14,6 +14,13 @@ MaskKind = Literal["threshold", "index"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm", ".tga")
 
+ADVICE: dict[MaskKind, str] = {  # where a rule tells nothing apart
+    "threshold": "If their pixels are region numbers (0 and 1, for instance) add --data.mask_rule index; else save "
+    "them as black and white pictures without transparency.",
+    "index": "If they are black and white pictures use --data.mask_rule threshold; else check that their pixels are "
+    "region numbers.",
+}
+
 
 class Folder(FilesDataModule):
     """All pictures below a folder, with optional masks of the same name below another.
@@ -70,13 +77,7 @@ class Folder(FilesDataModule):
         self.rule: MaskRule = (
             ThresholdMask(ignore_value) if mask_rule == "threshold" else IndexMask(num_classes, ignore_value)
         )
-        self.mask_advice = (
-            "If their pixels are region numbers (0 and 1, for instance) add --data.mask_rule index; else save them as "
-            "black and white pictures without transparency."
-            if mask_rule == "threshold"
-            else "If they are black and white pictures use --data.mask_rule threshold; else check that their pixels are "
-            "region numbers."
-        )
+        self.mask_advice = ADVICE[mask_rule]
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.seed = seed
@@ -113,14 +114,31 @@ class Folder(FilesDataModule):
         """Draw a split, in the order of names."""
         order = [found[i] for i in np.random.default_rng(self.seed).permutation(len(found))]
         pool = [item for item in order if item.mask is not None] if self.scored else order
+        self._check_sizes(len(found), len(pool))
         val, test = (max(1, round(part * len(found))) for part in (self.val_fraction, self.test_fraction))
-        if val + test > len(pool):  # few masks: share them
-            val = round(len(pool) * self.val_fraction / (self.val_fraction + self.test_fraction))
-            test = len(pool) - val
+        most = min(len(pool), len(found) - 1)
+        if val + test > most:  # few masks, or hardly a picture left to train on: share what there is
+            share = self.val_fraction / (self.val_fraction + self.test_fraction)
+            val = min(max(1, round(most * share)), most - 1)
+            test = most - val
         drawn = {"val": pool[:val], "test": pool[val : val + test]}
         taken = {item.name for item in (*drawn["val"], *drawn["test"])}
         drawn["train"] = [item for item in order if item.name not in taken]
         return sorted(drawn[split], key=lambda item: item.name)
+
+    def _check_sizes(self, pictures: int, drawable: int) -> None:
+        """Refuse what cannot give every split a picture, and validation and test (if scored) one with a mask."""
+        if pictures < 3:
+            raise DataError(
+                f"{self.images} has {_count(pictures, 'picture')}, but training, validation and test need one each: at "
+                "least 3. Add some, or split them yourself into folders and write {split} in --data.images."
+            )
+        if drawable < 2:
+            raise DataError(
+                f"{self.masks} has {_count(drawable, 'mask')} for the {pictures} pictures, but validation and test "
+                "need one each: at least 2. Draw more, or leave out --data.masks and add --config "
+                "configs/presets/unlabelled.yaml to train without scores."
+            )
 
     def _resolve(self, folder: str, argument: str) -> Path:
         given = Path(folder).expanduser()
@@ -130,6 +148,10 @@ class Folder(FilesDataModule):
                 return candidate
         looked = " or ".join(str(candidate.absolute()) for candidate in candidates)
         raise DataError(f"There is no folder {looked}. Point --data.{argument} to the folder of your {argument}.")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _pictures(folder: Path) -> list[Path]:
