@@ -1,10 +1,11 @@
 """What goes wrong with data, told so that the reader knows the way on."""
 
-import difflib
 from collections.abc import Sequence
 
+from tiae_zoo.messages import UserError, did_you_mean
 
-class DataError(RuntimeError):
+
+class DataError(UserError):
     """The data cannot be used as asked; the message says what is wrong and what to do."""
 
 
@@ -20,9 +21,8 @@ def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
     """
     if value in choices:
         return
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise DataError(f"{argument}={value!r} is not known; choose one of {', '.join(map(repr, choices))}.{hint}")
+    known, hint = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
+    raise DataError(f"{argument}={value!r} is not known; choose one of {known}.{hint}")
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
