@@ -150,8 +150,9 @@ def test_download_flag_fetches_unpacks_and_trains(tmp_path, server, monkeypatch)
         digest = f"md5:{hashlib.md5(content).hexdigest()}"
         return dataclasses.replace(file, urls=(f"{server.url}/{file.name}",), digest=digest)
 
-    for name in ("IMAGES", "PARTS"):
-        monkeypatch.setattr(lfw, name, served(getattr(lfw, name)))
+    for name, attribute in (("IMAGES", "images_file"), ("PARTS", "masks_file")):
+        monkeypatch.setattr(lfw, name, file := served(getattr(lfw, name)))
+        monkeypatch.setattr(LFW, attribute, file)
     monkeypatch.setattr(lfw, "LISTS", {split: served(file) for split, file in lfw.LISTS.items()})
     root = tmp_path / "root"
     data = LFW(root=str(root), image_size=32, download=True)

@@ -68,6 +68,11 @@ def test_batches_keep_the_contract(kind):
             assert batch["label"].min() >= 0
 
 
+def test_scored_says_whether_validation_and_test_carry_masks(kind):
+    data = MODULES[kind]()
+    assert data.scored == ("mask" in data.dataset("val")[0]) == ("mask" in data.dataset("test")[0])
+
+
 def test_index_is_the_position_and_names_belong_to_it(kind):
     data = MODULES[kind]()
     for split in ("val", "test", "predict"):
@@ -254,14 +259,30 @@ def test_without_masks_fitting_fails_at_once_and_says_the_ways_on(tmp_path):
         with pytest.raises(DataError) as caught:
             data.setup(stage)
         message = str(caught.value)
-        for part in ("bird masks", str(folder), "segmentations.tgz", "--data.download true", "--data.masks false"):
+        for part in (
+            "bird masks",
+            str(folder),
+            "segmentations.tgz",
+            "--data.download true",
+            "--data.with_masks false --config configs/presets/unlabelled.yaml.",
+        ):
             assert part in message
     data = CUB(root=str(tmp_path), **SMALL)
     data.setup("predict")
     assert set(data.dataset("predict")[0]) == {"image", "label", "index"}
-    data = CUB(root=str(tmp_path), masks=False, **SMALL)
+    data = CUB(root=str(tmp_path), with_masks=False, **SMALL)
     data.setup()
     assert all("mask" not in data.dataset(split)[0] for split in ("train", "val", "test"))
+
+
+def test_masks_that_cannot_be_downloaded_leave_the_way_without_them(tmp_path):
+    (write_lfw(tmp_path) / "parts_lfw_funneled_gt_images.tgz").unlink()
+    with pytest.raises(DataError, match=r"LFW part labels.*no longer be downloaded.*--data\.with_masks false --config"):
+        LFW(root=str(tmp_path), download=True, **SMALL).prepare_data()
+    data = LFW(root=str(tmp_path), download=True, with_masks=False, **SMALL)
+    data.prepare_data()
+    data.setup()
+    assert "mask" not in data.dataset("test")[0]
 
 
 def test_partly_masked_flowers_are_scored_on_what_has_masks(tmp_path):
@@ -417,7 +438,9 @@ def test_masks_that_match_no_picture_are_told(tmp_path):
     folder = write_folder(tmp_path)
     for path in (folder / "masks").rglob("*.png"):
         path.rename(path.with_name(f"mask_{path.name}"))
-    with pytest.raises(DataError, match=r"None of the 24 pictures .* has a mask in .*picture_\d+\.png"):
+    with pytest.raises(
+        DataError, match=r"None of the 24 pictures .* has a mask in .*picture_\d+\.png.*unlabelled\.yaml"
+    ):
         Folder(**OWN, root=str(tmp_path), **SMALL).setup("fit")
 
 

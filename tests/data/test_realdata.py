@@ -51,7 +51,7 @@ def test_flowers_have_the_official_splits(needs):
     needs("flowers")
     sizes = {"redo": [6149, 1020, 1020], "official": [1020, 1020, 6149]}
     for protocol, expected in sizes.items():
-        data = Flowers(protocol=protocol, masks=False)
+        data = Flowers(protocol=protocol, with_masks=False)
         assert [len(data.items(split)) for split in ("train", "val", "test")] == expected
     labels = {item.label for item in data.items("train")}
     assert labels == set(range(102))
@@ -70,9 +70,9 @@ def test_birds_follow_both_lists(needs):
     needs("cub")
     sizes = {"redo": [10000, 788, 1000], "official": [5395, 599, 5794]}
     for protocol, expected in sizes.items():
-        data = CUB(protocol=protocol, masks=False)
+        data = CUB(protocol=protocol, with_masks=False)
         assert [len(data.items(split)) for split in ("train", "val", "test")] == expected
-    data = CUB(masks=False, image_size=64, num_workers=0)
+    data = CUB(with_masks=False, image_size=64, num_workers=0)
     data.setup("fit")
     assert 0 < len(data.names("val")) <= 788
     assert data.dataset("train")[0]["image"].std() > 0.05
@@ -82,7 +82,7 @@ def test_birds_without_masks_say_so(real_data, needs):
     needs("cub")
     if list((real_data / "cub").glob("**/segmentations*")):
         pytest.skip("the masks are there")
-    with pytest.raises(DataError, match=r"Missing bird masks.*--data\.masks false"):
+    with pytest.raises(DataError, match=r"Missing bird masks.*--data\.with_masks false"):
         CUB().setup("fit")
 
 

@@ -115,16 +115,18 @@ class ZooDataModule(LightningDataModule, ABC):
         batch_size: Images a training step.
         eval_batch_size: Images a validation, test or predict step; default `batch_size`.
         num_workers: Loader processes; 0 loads in the main process.
-        resize: `antialias` = bilinear, antialiased; `nearest` = the ReDO paper's protocol. Masks are always nearest.
+        resize: `antialias` = bilinear, antialiased; `nearest` = as the program of ReDO's authors. Masks always nearest.
         transform: Random transform (torchvision.transforms.v2) of training images, and of their masks with them.
         download: Fetch missing files from their official sources.
 
     Attributes:
+        scored: Whether validation and test carry masks, so that regions can be scored.
         num_classes: Regions in the masks, background included; 0 for a dataset without masks.
         channels: Channels of the images.
     """
 
     folder_name: ClassVar[str]
+    scored: bool = True
     num_classes: int = 2
     channels: int = 3
 

@@ -1,16 +1,14 @@
 """Caltech-UCSD Birds 200-2011 with its segmentations."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import Split
 from tiae_zoo.data.decode import Item, MaskRule, votes_mask
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.files import FilesDataModule
+from tiae_zoo.data.files import FilesDataModule, Protocol
 from tiae_zoo.data.sources import redo_list
-
-Protocol = Literal["redo", "official"]
 
 IMAGES = RemoteFile(
     name="CUB_200_2011.tgz",
@@ -40,8 +38,7 @@ class CUB(FilesDataModule):
     Args:
         protocol: `redo`: 10000 to train, 788 to validate, 1000 to test, by the authors' list. `official`: 5794 to
             test; the official list has no validation set, so every tenth of its 5994 training photos becomes that.
-        masks: False leaves masks out, and with them all scores.
-        **kwargs: As for every data module, see `ZooDataModule`.
+        **kwargs: `with_masks`, see `FilesDataModule`; the others as for every data module, see `ZooDataModule`.
     """
 
     folder_name: ClassVar[str] = "cub"
@@ -49,20 +46,19 @@ class CUB(FilesDataModule):
     masks_file = MASKS
     rule: MaskRule = staticmethod(votes_mask)
 
-    def __init__(self, protocol: Protocol = "redo", masks: bool = True, **kwargs: Any) -> None:
+    def __init__(self, protocol: Protocol = "redo", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_choice("protocol", protocol, get_args(Protocol))
         self.protocol: Protocol = protocol
-        self.scored = masks
 
-    def files(self) -> list[RemoteFile]:  # noqa: D102
-        return [IMAGES, *([REDO_SPLIT] if self.protocol == "redo" else []), *([MASKS] if self.scored else [])]
+    def lists(self) -> list[RemoteFile]:  # noqa: D102
+        return [REDO_SPLIT] if self.protocol == "redo" else []
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         photos = self.find(IMAGES)
         paths = _read_list(photos.parent / "images.txt")
         labels = _read_list(photos.parent / "image_class_labels.txt")
-        masks = self.find_masks(MASKS, split)
+        masks = self.find_masks(split)
         part = "test" if split == "predict" else split
         return [
             Item(

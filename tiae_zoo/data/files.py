@@ -3,10 +3,11 @@
 import hashlib
 import json
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -16,8 +17,11 @@ from tiae_zoo.data.cache import StoreWriter, decode_all, open_store
 from tiae_zoo.data.decode import IGNORE, Item, MaskRule, decode
 from tiae_zoo.data.errors import DataError, MissingFileError, listed
 
+Protocol = Literal["redo", "official"]  # whose split: the ReDO paper's, or that of the dataset's authors
+
 SCORED: tuple[Split, ...] = ("val", "test")
-GO_ON = "to go on without masks, and so without scores, add --data.masks false"
+UNLABELLED = "--config configs/presets/unlabelled.yaml"  # keeps the last checkpoint, as nothing measures the best
+GO_ON = f"to go on without masks, and so without scores, add --data.with_masks false {UNLABELLED}"
 
 
 class FilesDataModule(ZooDataModule):
@@ -26,29 +30,47 @@ class FilesDataModule(ZooDataModule):
     What is listed but not there, and what is damaged, is left out with a warning that counts and names it. Scoring
     needs masks: images of `val` and `test` without one are left out likewise, and it is an error if none has one.
     `train` and `predict` carry masks if all their images have one, and none otherwise.
+
+    Args:
+        with_masks: False leaves masks out, and with them all scores.
+        **kwargs: As for every data module, see `ZooDataModule`.
     """
 
-    scored: bool  # whether masks are wanted
     rule: MaskRule  # what the pixels of a mask file mean
     mask_advice: str = "Compare the files with the official ones, or fetch them again."  # where the rule finds nothing
     turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
     images_file: ClassVar[RemoteFile | None] = None
     masks_file: ClassVar[RemoteFile | None] = None
 
+    def __init__(self, with_masks: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scored = with_masks
+
+    def lists(self) -> Sequence[RemoteFile]:
+        """The official files beside images and masks."""
+        return ()
+
+    def files(self) -> list[RemoteFile]:  # noqa: D102
+        masks = self.masks_file if self.scored else None
+        return [file for file in (self.images_file, *self.lists(), masks) if file is not None]
+
+    def find(self, file: RemoteFile, otherwise: str = "") -> Path:  # noqa: D102
+        return super().find(file, GO_ON if file is self.masks_file else otherwise)
+
     @abstractmethod
     def items(self, split: Split) -> list[Item]:
         """The files of the split as its list names them, whether or not they exist."""
 
-    def find_masks(self, file: RemoteFile, split: Split) -> Path | None:
+    def find_masks(self, split: Split) -> Path | None:
         """Where the masks lie; None if they are not wanted, or not there and not needed for this split.
 
         Raises:
             DataError: they are not there, and the split is to be scored.
         """
-        if not self.scored:
+        if self.masks_file is None or not self.scored:
             return None
         try:
-            return self.find(file, otherwise=GO_ON)
+            return self.find(self.masks_file)
         except MissingFileError:
             if split in SCORED:
                 raise

@@ -1,7 +1,7 @@
 """102 Flowers (Nilsback and Zisserman, 2008) with the automatic masks of its authors."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import scipy.io
@@ -11,9 +11,7 @@ from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import Split
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.files import FilesDataModule
-
-Protocol = Literal["redo", "official"]
+from tiae_zoo.data.files import FilesDataModule, Protocol
 
 
 def _official(name: str, what: str, md5: str, *places: str) -> RemoteFile:
@@ -45,8 +43,7 @@ class Flowers(FilesDataModule):
     Args:
         protocol: `redo`: 6149 to train (the official test set), 1020 to validate, 1020 to test (the official training
             set), as in the ReDO paper. `official`: 1020, 1020 and 6149.
-        masks: False leaves masks out, and with them all scores.
-        **kwargs: As for every data module, see `ZooDataModule`.
+        **kwargs: `with_masks`, see `FilesDataModule`; the others as for every data module, see `ZooDataModule`.
     """
 
     folder_name: ClassVar[str] = "flowers"
@@ -54,21 +51,20 @@ class Flowers(FilesDataModule):
     masks_file = MASKS
     rule: MaskRule = staticmethod(segmim_mask)
 
-    def __init__(self, protocol: Protocol = "redo", masks: bool = True, **kwargs: Any) -> None:
+    def __init__(self, protocol: Protocol = "redo", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_choice("protocol", protocol, get_args(Protocol))
         self.protocol: Protocol = protocol
-        self.scored = masks
 
-    def files(self) -> list[RemoteFile]:  # noqa: D102
-        return [IMAGES, SPLITS, LABELS, *([MASKS] if self.scored else [])]
+    def lists(self) -> list[RemoteFile]:  # noqa: D102
+        return [SPLITS, LABELS]
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         photos = self.find(IMAGES)
         part = PARTS[self.protocol]["test" if split == "predict" else split]
         numbers = _read_mat(self.find(SPLITS), part)
         labels = _read_mat(self.find(LABELS), "labels")
-        masks = self.find_masks(MASKS, split)
+        masks = self.find_masks(split)
         if numbers.min() < 1 or numbers.max() > len(labels):
             raise DataError(
                 f"{SPLITS.name} names picture {numbers.max()}, but {LABELS.name} has {len(labels)} labels. "

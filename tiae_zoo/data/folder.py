@@ -8,7 +8,7 @@ import numpy as np
 from tiae_zoo.data.base import Split
 from tiae_zoo.data.decode import IndexMask, Item, MaskRule, ThresholdMask
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.files import FilesDataModule
+from tiae_zoo.data.files import UNLABELLED, FilesDataModule
 
 MaskKind = Literal["threshold", "index"]
 
@@ -59,7 +59,7 @@ class Folder(FilesDataModule):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(with_masks=masks is not None, **kwargs)
         check_choice("mask_rule", mask_rule, get_args(MaskKind))
         if mask_rule == "threshold" and num_classes != 2:
             raise DataError(
@@ -72,7 +72,6 @@ class Folder(FilesDataModule):
             )
         self.images = images
         self.masks = masks
-        self.scored = masks is not None
         self.num_classes = num_classes
         self.rule: MaskRule = (
             ThresholdMask(ignore_value) if mask_rule == "threshold" else IndexMask(num_classes, ignore_value)
@@ -103,7 +102,8 @@ class Folder(FilesDataModule):
         if masks is not None and not any(name.with_suffix("") in stems for name in relative):
             raise DataError(
                 f"None of the {len(paths)} pictures in {images} has a mask in {masks}; the first should be "
-                f"{relative[0].with_suffix('.png')}. Name masks like their pictures, or leave out --data.masks."
+                f"{relative[0].with_suffix('.png')}. Name masks like their pictures, or leave out --data.masks and "
+                f"add {UNLABELLED} to train without scores."
             )
         return [
             Item(name.as_posix(), path, stems.get(name.with_suffix("")))
@@ -136,8 +136,8 @@ class Folder(FilesDataModule):
         if drawable < 2:
             raise DataError(
                 f"{self.masks} has {_count(drawable, 'mask')} for the {pictures} pictures, but validation and test "
-                "need one each: at least 2. Draw more, or leave out --data.masks and add --config "
-                "configs/presets/unlabelled.yaml to train without scores."
+                "need one each: at least 2. Draw more, or leave out --data.masks and add "
+                f"{UNLABELLED} to train without scores."
             )
 
     def _resolve(self, folder: str, argument: str) -> Path:

@@ -1,6 +1,6 @@
 """Labeled Faces in the Wild, funneled, with part labels (Kae et al., CVPR 2013)."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -8,7 +8,7 @@ from PIL import Image
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import Split
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
-from tiae_zoo.data.errors import DataError, check_choice
+from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.files import FilesDataModule
 from tiae_zoo.data.sources import redo_list
 
@@ -42,10 +42,7 @@ def parts_mask(mask: Image.Image) -> Bytes:
 class LFW(FilesDataModule):
     """Faces: 10306 photos to train on, without labels, 1327 to validate and 1600 to test, foreground = face and hair.
 
-    Args:
-        protocol: `redo`: the split of the ReDO paper, the only one in use for this task.
-        masks: False leaves the part labels out, and with them all scores.
-        **kwargs: As for every data module, see `ZooDataModule`.
+    The split is that of the ReDO paper. Arguments are those of `FilesDataModule` and `ZooDataModule`.
     """
 
     folder_name: ClassVar[str] = "lfw"
@@ -53,19 +50,13 @@ class LFW(FilesDataModule):
     masks_file = PARTS
     rule: MaskRule = staticmethod(parts_mask)
 
-    def __init__(self, protocol: Literal["redo"] = "redo", masks: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_choice("protocol", protocol, ("redo",))
-        self.protocol = protocol
-        self.scored = masks
-
-    def files(self) -> list[RemoteFile]:  # noqa: D102
-        return [IMAGES, *LISTS.values(), *([PARTS] if self.scored else [])]
+    def lists(self) -> list[RemoteFile]:  # noqa: D102
+        return list(LISTS.values())
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         photos = self.find(IMAGES)
         listing = self.find(LISTS["test" if split == "predict" else split])
-        parts = None if split == "train" else self.find_masks(PARTS, split)
+        parts = None if split == "train" else self.find_masks(split)
         items = []
         for line in listing.read_text(encoding="utf-8").split("\n"):
             if not line.strip():
