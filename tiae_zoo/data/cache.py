@@ -213,8 +213,8 @@ def decode_all(
 ) -> None:
     """Decode `items` by several threads, in order, with a progress bar; damaged ones are noted and left out.
 
-    Threads, not processes: Pillow decodes and resizes without the interpreter lock, two threads were as fast as two
-    processes, and they are safe beside CUDA, spawn and scripts without a main guard.
+    Threads, not processes: Pillow decodes and resizes without the interpreter lock, and threads are safe beside CUDA,
+    spawn and scripts without a main guard.
     """
     rank_zero_info(f"Decoding {len(items)} images of {what} into {cache_dir()}, once.")
 
