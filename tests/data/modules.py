@@ -1,0 +1,18 @@
+"""The data modules under test, on tiny pictures."""
+
+from tiae_zoo.data import CUB, LFW, MNIST, Colored2MNIST, Flowers, Folder
+
+SMALL = {"image_size": 32, "batch_size": 4, "num_workers": 0}
+OWN = {"images": "folder/images", "masks": "folder/masks"}
+MODULES = {
+    "mnist": lambda **k: MNIST(**SMALL | k),
+    "digits": lambda **k: MNIST(**SMALL | {"source": "digits"} | k),
+    "colored": lambda **k: Colored2MNIST(**SMALL | {"num_train": 16, "num_val": 8, "num_test": 8} | k),
+    "lfw": lambda **k: LFW(**SMALL | k),
+    "flowers": lambda **k: Flowers(**SMALL | k),
+    "flowers official": lambda **k: Flowers(**SMALL | {"protocol": "official"} | k),
+    "cub": lambda **k: CUB(**SMALL | k),
+    "cub official": lambda **k: CUB(**SMALL | {"protocol": "official"} | k),
+    "folder": lambda **k: Folder(**SMALL | OWN | k),
+    "folder without masks": lambda **k: Folder(**SMALL | OWN | {"masks": None} | k),
+}
