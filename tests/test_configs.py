@@ -102,6 +102,7 @@ def test_pictures_without_masks_are_trained_on_with_the_unlabelled_preset(
 @pytest.mark.parametrize(
     ("config", "options", "told"),
     [
+        ("redo_lfw", ["--data", "Colored2MNIST"], "Add --model.num_classes 3"),
         ("redo_lfw", ["--data", "MNIST", "--data.image_size", "32"], "add --model.image_channels 1"),
         ("redo_lfw", ["--data.image_size", "100"], "not 100. Set image_size to 32, 64 or 128."),
         ("quickstart", ["--data", "LFW"], "add --model.image_channels 3"),

@@ -37,7 +37,7 @@ examples:
   tiae-zoo fit  --config configs/quickstart.yaml
   tiae-zoo test --config configs/quickstart.yaml --ckpt_path last
   tiae-zoo fit  --config configs/redo_lfw.yaml --config configs/presets/debug.yaml --data.batch_size 4
-  tiae-zoo fit  --config configs/redo_cub.yaml --config configs/presets/unlabelled.yaml --data Folder --data.images my_photos/
+  tiae-zoo fit  --config configs/redo_cub.yaml --config presets/unlabelled --data Folder --data.images my_photos/
 
 A config may be a file of yours or a shipped one; later configs and options override earlier ones.
 Errors are told without a traceback; set TIAE_ZOO_DEBUG=1 to see it.
