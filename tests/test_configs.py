@@ -128,3 +128,12 @@ def test_best_is_never_an_older_runs(capfd: pytest.CaptureFixture[str]) -> None:
     Path("runs/redo_lfw/fit_1/results.json").unlink()  # as after an interruption
     assert main(["test", *shared, "--ckpt_path", "best"]) == 1
     assert "runs/redo_lfw/fit_1/checkpoints/last.ckpt" in capfd.readouterr().err
+
+
+def test_a_fit_that_ends_before_a_validation_keeps_its_weights(capfd: pytest.CaptureFixture[str]) -> None:
+    shared = ["--config", "redo_lfw", *narrow(CONFIGS / "redo_lfw.yaml"), "--data.image_size", "32"]
+    shared += ["--data.batch_size", "4", "--data.num_workers", "0", "--trainer.num_sanity_val_steps", "0"]
+    assert main(["fit", *shared, "--trainer.max_steps", "4"]) == 0, capfd.readouterr().err
+    assert "Last checkpoint: runs/redo_lfw/fit_0/checkpoints/last.ckpt" in capfd.readouterr().out
+    assert main(["fit", *shared, "--trainer.max_steps", "8", "--ckpt_path", "last"]) == 0, capfd.readouterr().err
+    assert json.loads(Path("runs/redo_lfw/fit_1/results.json").read_text())["global_step"] == 8

@@ -183,7 +183,12 @@ class ZooCLI(LightningCLI):
     before_validate = before_test = before_predict = before_fit
 
     def after_fit(self) -> None:
-        """Write results.json and say where everything lies."""
+        """Keep the state the fit ended in, write results.json and say where everything lies."""
+        dry_run = self.config[self.subcommand].trainer.fast_dev_run
+        if self.subcommand == "fit" and self.trainer.checkpoint_callbacks and not dry_run:
+            # callbacks save at validations: what came after the last one, or without any, would be lost
+            folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)
+            self.trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
         if self.run_folder is None or not self.trainer.is_global_zero:
             return
         seconds = time.perf_counter() - self.started
