@@ -188,7 +188,7 @@ class ZooCLI(LightningCLI):
         if self.subcommand == "fit" and self.trainer.checkpoint_callbacks and not dry_run:
             # callbacks save at validations: what came after the last one, or without any, would be lost
             folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)
-            self.trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
+            self.trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt", weights_only=False)
         if self.run_folder is None or not self.trainer.is_global_zero:
             return
         seconds = time.perf_counter() - self.started
