@@ -27,7 +27,6 @@ import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
 from tiae_zoo.callbacks.predictions import PredictionWriter
-from tiae_zoo.data import DataError
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
     differences,
@@ -69,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 def _in_a_few_words(error: Exception) -> str | None:
     """Return what to tell of an error that the user can mend; none for a fault of the program."""
     match error:
-        case UserError() | DataError():
+        case UserError():
             return str(error)
         case ArgumentError():
             return shortened(str(error))

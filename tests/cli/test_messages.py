@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Zoo
+from tiae_zoo.data import DataError
 
 CASES = {
     "method": (["--model", "ReDo"], r"There is no method 'ReDo'\. Did you mean 'ReDO'\? `tiae-zoo list` names"),
@@ -85,5 +86,5 @@ def test_a_fault_of_the_program_keeps_its_traceback(zoo: Zoo, capfd: pytest.Capt
 
 def test_the_traceback_can_be_asked_for(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIAE_ZOO_DEBUG", "1")
-    with pytest.raises(RuntimeError, match="There are no pictures in nowhere"):
+    with pytest.raises(DataError, match="There are no pictures in nowhere"):
         zoo("fit", "--config", "toy.yaml", "--data.missing", "true")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tiae_zoo.messages import UserError, did_you_mean
 
 
-class DataError(UserError, RuntimeError):  # the latter for scripts that know nothing of the zoo's own errors
+class DataError(UserError):
     """The data cannot be used as asked; the message says what is wrong and what to do."""
 
 
