@@ -45,10 +45,30 @@ def test_apply_moves_right_and_down_and_fills_with_zeros(theta: tuple[int, int])
     assert torch.equal(moved, shift_slowly(images, *theta))
 
 
+@pytest.mark.parametrize("theta", [(9, 0), (-3, 11), (12, -12), (500, -500)])
+def test_apply_takes_shifts_beyond_the_largest(theta: tuple[int, int]) -> None:
+    images = digits(3, 12)
+    moved = Shift(2).apply(images, torch.tensor([theta] * 3, dtype=torch.float32))
+    assert torch.equal(moved, shift_slowly(images, *theta))
+
+
+def test_apply_rounds_to_whole_pixels() -> None:
+    images = digits(1, 12)
+    moved = Shift(2).apply(images, torch.tensor([[1.4, -2.6]]))
+    assert torch.equal(moved, shift_slowly(images, 1, -3))
+
+
+def test_theta_is_float_everywhere() -> None:
+    family, images = Shift(2), digits(2, 12)
+    thetas = [family.sample(images)[1], family.grid(3), family.candidates(), family.nearest(images, images).theta]
+    assert [theta.dtype for theta in thetas] == [torch.float32] * 4
+    assert [theta.shape[1] for theta in thetas] == [len(family.parameters)] * 4
+
+
 def test_every_image_is_shifted_by_its_own_theta() -> None:
     images = digits(6, 16).repeat(1, 2, 1, 1)
     moved, theta = Shift(5).sample(images)
-    for image, result, (dx, dy) in zip(images, moved, theta.tolist(), strict=True):
+    for image, result, (dx, dy) in zip(images, moved, theta.int().tolist(), strict=True):
         assert torch.equal(result, shift_slowly(image[None], dx, dy)[0])
 
 

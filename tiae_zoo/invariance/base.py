@@ -14,11 +14,17 @@ class Nearest(NamedTuple):
     image: Tensor
     """T_theta I, (B, C, H, W)."""
     theta: Tensor
-    """The parameters of that transform, (B, P)."""
+    """The parameters of that transform, float32 (B, P)."""
 
 
 class TransformFamily(Protocol):
-    """What a transform invariant auto-encoder asks of a family T_theta with P parameters."""
+    """What a transform invariant auto-encoder asks of a family T_theta with P parameters.
+
+    Every theta is float32 (N, P).
+    """
+
+    parameters: tuple[str, ...]
+    """The P names of theta's columns."""
 
     def apply(self, images: Tensor, theta: Tensor) -> Tensor:
         """Return T_theta I (B, C, H, W) for images (B, C, H, W) and theta (B, P)."""
@@ -32,6 +38,10 @@ class TransformFamily(Protocol):
         """Return thetas (N, P) spread evenly over the family, with `steps` values a parameter."""
         ...
 
+    def candidates(self) -> Tensor:
+        """Return the thetas (N, P) that `nearest` searches, the identity among them."""
+        ...
+
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
-        """Return argmin over theta of ||restored - T_theta I||^2, without gradients; both are (B, C, H, W)."""
+        """Return argmin over the candidates of ||restored - T_theta I||^2, without gradients; both are (B, C, H, W)."""
         ...

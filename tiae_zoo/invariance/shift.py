@@ -13,7 +13,7 @@ from tiae_zoo.invariance.base import Nearest
 class Shift:
     """All shifts by up to `max_shift` pixels in x and y.
 
-    theta is int64 (B, 2), (dx, dy) in pixels: positive values move the picture right and down.
+    theta is float32 (B, 2), (dx, dy) in pixels: positive values move the picture right and down.
 
     Args:
         max_shift: the largest shift along either axis, in pixels; the slides' is 8.
@@ -22,20 +22,25 @@ class Shift:
         ValueError: `max_shift` is negative.
     """
 
+    parameters: tuple[str, ...] = ("dx", "dy")
+
     def __init__(self, max_shift: int = 8) -> None:
         if max_shift < 0:
             raise ValueError(f"A shift of at most {max_shift} pixels is impossible. Set max_shift to 0 or more.")
         self.max_shift = max_shift
 
     def apply(self, images: Tensor, theta: Tensor) -> Tensor:
-        """Return the shifted images (B, C, H, W) for images (B, C, H, W) and theta (B, 2)."""
-        margin = self.max_shift
-        padded = F.pad(images, (margin, margin, margin, margin))
+        """Return the shifted images (B, C, H, W) for images (B, C, H, W) and theta (B, 2).
+
+        theta may lie beyond `max_shift`; it is rounded to whole pixels.
+        """
         height, width = images.shape[-2:]
-        dx, dy = theta[:, 0, None], theta[:, 1, None]
-        rows = torch.arange(height, device=images.device) + margin - dy  # (B, H)
-        columns = torch.arange(width, device=images.device) + margin - dx  # (B, W)
-        item = torch.arange(len(images), device=images.device)[:, None, None]
+        padded = F.pad(images, (1, 1, 1, 1))  # whatever comes from outside reads a zero of this frame
+        dx, dy = theta.round()[:, :, None].unbind(1)
+        device = images.device
+        rows = (torch.arange(1, height + 1, device=device) - dy).clamp(0, height + 1).long()  # (B, H)
+        columns = (torch.arange(1, width + 1, device=device) - dx).clamp(0, width + 1).long()  # (B, W)
+        item = torch.arange(len(images), device=device)[:, None, None]
         moved = padded[item, :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
         return moved.permute(0, 3, 1, 2).contiguous()
 
@@ -44,7 +49,7 @@ class Shift:
         size = (len(images), 2)
         device = images.device if generator is None else generator.device
         theta = torch.randint(-self.max_shift, self.max_shift + 1, size, generator=generator, device=device)
-        theta = theta.to(images.device)
+        theta = theta.to(images.device, torch.float32)
         return self.apply(images, theta), theta
 
     def grid(self, steps: int) -> Tensor:
@@ -52,8 +57,12 @@ class Shift:
 
         N is steps^2, or the number of all shifts if there are fewer.
         """
-        values = torch.linspace(-self.max_shift, self.max_shift, steps).round().long().unique()
+        values = torch.linspace(-self.max_shift, self.max_shift, steps).round().unique()
         return torch.cartesian_prod(values, values)
+
+    def candidates(self) -> Tensor:
+        """Return all (2 max_shift + 1)^2 thetas."""
+        return self.grid(2 * self.max_shift + 1)
 
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
         """Return the shift of each image that lies nearest to `restored`, exactly, without gradients.
@@ -66,7 +75,7 @@ class Shift:
             distances = self.distances(restored, images)
             side = distances.shape[-1]
             best = distances.flatten(1).argmin(1)
-            theta = torch.stack([best % side, best // side], 1) - self.max_shift
+            theta = torch.stack([best % side, best // side], 1).float() - self.max_shift
             return Nearest(self.apply(images, theta), theta)
 
     def distances(self, restored: Tensor, images: Tensor) -> Tensor:
