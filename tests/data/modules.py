@@ -1,6 +1,7 @@
 """The data modules under test, on tiny pictures."""
 
 from tiae_zoo.data import CUB, LFW, MNIST, Colored2MNIST, Flowers, Folder
+from tiae_zoo.data.backgrounds import NoiseBackgrounds, PhotoBackgrounds
 
 SMALL = {"image_size": 32, "batch_size": 4, "num_workers": 0}
 OWN = {"images": "folder/images", "masks": "folder/masks"}
@@ -15,4 +16,6 @@ MODULES = {
     "cub official": lambda **k: CUB(**SMALL | {"protocol": "official"} | k),
     "folder": lambda **k: Folder(**SMALL | OWN | k),
     "folder without masks": lambda **k: Folder(**SMALL | OWN | {"masks": None} | k),
+    "digits on noise": lambda **k: MNIST(**SMALL | {"source": "digits", "backgrounds": NoiseBackgrounds()} | k),
+    "folder on photos": lambda **k: Folder(**SMALL | OWN | {"backgrounds": PhotoBackgrounds("rooms")} | k),
 }

@@ -12,8 +12,9 @@ from torchvision.transforms import v2
 from tests.data.modules import MODULES, SMALL
 from tiae_zoo.data import CUB, LFW, MNIST
 
-LABELLED = {"mnist", "digits", "flowers", "flowers official", "cub", "cub official"}
-MASKED = set(MODULES) - {"mnist", "digits", "folder without masks"}
+LABELLED = {"mnist", "digits", "digits on noise", "flowers", "flowers official", "cub", "cub official"}
+MASKED = set(MODULES) - {"mnist", "digits", "digits on noise", "folder without masks"}
+BACKED = {"digits on noise", "folder on photos"}
 
 
 @pytest.fixture(params=MODULES)
@@ -33,6 +34,7 @@ def test_batches_keep_the_contract(kind):
         expected = {"image", "index"}
         expected |= {"label"} if kind in LABELLED else set()
         expected |= {"mask"} if kind in MASKED and (kind, split) != ("lfw", "train") else set()
+        expected |= {"background"} if kind in BACKED else set()
         assert set(batch) == expected
         size = len(batch["index"])
         assert batch["image"].shape == (size, data.channels, 32, 32)
@@ -44,6 +46,10 @@ def test_batches_keep_the_contract(kind):
             assert batch["mask"].shape == (size, 32, 32)
             assert batch["mask"].dtype == torch.int64
             assert set(batch["mask"].unique().tolist()) == set(range(data.num_classes))
+        if "background" in batch:
+            assert batch["background"].shape == batch["image"].shape
+            assert batch["background"].dtype == torch.float32
+            assert 0 <= batch["background"].min() < batch["background"].max() <= 1
         if "label" in batch:
             assert batch["label"].shape == (size,)
             assert batch["label"].dtype == torch.int64
@@ -84,9 +90,12 @@ def test_construction_touches_nothing(kind, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_give_what_the_main_process_gives(method):
-    for kind in ("cub", "colored"):
+@pytest.mark.parametrize(
+    ("method", "kinds"),
+    [("fork", ["cub", "colored", "digits on noise", "folder on photos"]), ("spawn", ["colored", "folder on photos"])],
+)
+def test_workers_give_what_the_main_process_gives(method, kinds):
+    for kind in kinds:
         dataset = MODULES[kind]().dataset("val")
         alone = list(DataLoader(dataset, 4))
         workers = list(DataLoader(dataset, 4, num_workers=1, multiprocessing_context=method))

@@ -157,9 +157,20 @@ def write_folder(root: str | Path, count: int = 24, seed: int = 0) -> Path:
     return folder
 
 
+def write_rooms(root: str | Path, train: int = 12, test: int = 3, seed: int = 0) -> Path:
+    """Photos for backgrounds in `train` and `test`, one each in a subfolder; training photos are brighter."""
+    folder = Path(root) / "rooms"
+    rng = np.random.default_rng(seed)
+    for split, count, floor in (("train", train, 140), ("test", test, 0)):
+        for i in range(count):
+            photo = floor + rng.integers(0, 100, (60, 80, 3), dtype=np.uint8)
+            _save(photo, folder / split / ("hall" if i == 0 else "") / f"room_{i:03d}.png")
+    return folder
+
+
 def write_all(root: str | Path) -> Path:
     """Every dataset; returns the root."""
-    for write in (write_mnist, write_lfw, write_flowers, write_cub, write_folder):
+    for write in (write_mnist, write_lfw, write_flowers, write_cub, write_folder, write_rooms):
         write(root)
     return Path(root)
 

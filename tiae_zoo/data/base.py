@@ -5,6 +5,7 @@ A batch is a dict; a key that a dataset does not have is absent:
     mask:  int64 (B, H, W) region index, 0 background, 255 ignored
     label: int64 (B) class of the image
     index: int64 (B) position in the split; `datamodule.names(split)[index]` is the picture's name
+    background: float32 (B, C, H, W) in [0, 1] what a method may put behind the object; not in prediction
 """
 
 import os
@@ -21,6 +22,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.archives import RemoteFile, provide
+from tiae_zoo.data.backgrounds import Backgrounds, Draw
 from tiae_zoo.data.cache import Store
 from tiae_zoo.data.decode import Resize
 from tiae_zoo.data.errors import DataError, check_choice
@@ -42,6 +44,7 @@ class Sample(TypedDict, total=False):
     mask: Tensor
     label: int
     index: int
+    background: Tensor
 
 
 def transform_sample(sample: Sample, transform: Transform) -> Sample:
@@ -71,6 +74,10 @@ class ZooDataset(Dataset[Sample], ABC):
     def __getitem__(self, index: int) -> Sample:
         """One sample: image float32 (C, H, W) in [0, 1], mask int64 (H, W)."""
 
+    def __getitems__(self, indices: list[int]) -> list[Sample]:
+        """All samples of a batch; DataLoader calls this."""
+        return [self[index] for index in indices]
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -90,7 +97,7 @@ class StoreDataset(ZooDataset):
         return self.__getitems__([range(len(self))[index]])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """All samples of a batch; DataLoader calls this, and one gather is faster than many."""
+        """All samples of a batch: one gather is faster than many."""
         images = torch.from_numpy(self.store.images[indices]).float().div_(255)
         samples: list[Sample] = [{"image": image, "index": i} for image, i in zip(images, indices, strict=True)]
         if self.store.masks is not None:
@@ -101,6 +108,26 @@ class StoreDataset(ZooDataset):
             for sample, i in zip(samples, indices, strict=True):
                 sample["label"] = int(self.store.labels[i])
         return samples if self.transform is None else [transform_sample(s, self.transform) for s in samples]
+
+
+class OnBackgrounds(ZooDataset):
+    """The samples of another dataset, each with a background of its own, which no transform of images touches."""
+
+    def __init__(self, dataset: ZooDataset, draw: Draw) -> None:
+        self.dataset = dataset
+        self.draw = draw
+
+    @property
+    def names(self) -> list[str]:  # noqa: D102
+        return self.dataset.names
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.__getitems__([range(len(self))[index]])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Sample]:
+        """All samples of a batch: drawing together is faster, too."""
+        samples = self.dataset.__getitems__(indices)
+        return [{**sample, "background": one} for sample, one in zip(samples, self.draw(indices), strict=True)]
 
 
 class ZooDataModule(LightningDataModule, ABC):
@@ -123,12 +150,14 @@ class ZooDataModule(LightningDataModule, ABC):
         scored: Whether validation and test carry masks, so that regions can be scored.
         num_classes: Regions in the masks, background included; 0 for a dataset without masks.
         channels: Channels of the images.
+        backgrounds: What batches carry as `background`, prediction excepted; None: nothing.
     """
 
     folder_name: ClassVar[str]
     scored: bool = True
     num_classes: int = 2
     channels: int = 3
+    backgrounds: Backgrounds | None = None
 
     def __init__(
         self,
@@ -200,7 +229,11 @@ class ZooDataModule(LightningDataModule, ABC):
         """The split, opened at the first call."""
         check_choice("split", split, get_args(Split))
         if split not in self._datasets:
-            self._datasets[split] = self.load(split)
+            dataset = self.load(split)
+            if self.backgrounds is not None and split != "predict":
+                draw = self.backgrounds.open(split, self.image_size, self.channels, self.data_root)
+                dataset = OnBackgrounds(dataset, draw)
+            self._datasets[split] = dataset
         return self._datasets[split]
 
     def names(self, split: Split) -> list[str]:

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from tqdm import tqdm
 
 from tiae_zoo.data.decode import Bytes, DamagedImageError, Item
-from tiae_zoo.data.errors import DataError
+from tiae_zoo.data.errors import DataError, listed
 
 FORMAT = 2  # raise it whenever decoding gives other pixels or refuses other files: old stores are then left alone
 _log = logging.getLogger(__name__)
@@ -201,6 +201,14 @@ def _build(path: Path, about: Mapping[str, object], fill: Callable[[StoreWriter]
     finally:
         writer.abandon()
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def warn_of_damaged(store: Store, what: str) -> None:
+    """Count and name the images that were left out, if there are any."""
+    if store.damaged:
+        reasons = [f"{name} ({reason})" for name, reason in store.damaged.items()]
+        total = len(store) + len(reasons)
+        rank_zero_warn(f"{len(reasons)} of {total} images of {what} are damaged and left out: {listed(reasons)}.")
 
 
 def cores() -> int:

@@ -13,10 +13,10 @@ from tiae_zoo.data.base import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.cache import Store
 from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
 from tiae_zoo.data.errors import DataError
+from tiae_zoo.data.seeding import generator
 
 BACKGROUND, EVEN, ODD = 0, 1, 2
 DIGIT_SIDE, CANVAS = 56, 128  # a digit's side on a picture of the paper's size; other sizes scale it
-SPLIT_CODE = {"train": 0, "val": 1, "test": 2}
 
 
 class Colored2MNISTDataset(ZooDataset):
@@ -65,7 +65,7 @@ class Colored2MNISTDataset(ZooDataset):
         Returns:
             Image float32 (3, S, S) in [0, 1]; mask int64 (S, S): 0 background, 1 even digit, 2 odd digit, as visible.
         """
-        rng = np.random.default_rng((self.seed, SPLIT_CODE[self.split], index))
+        rng = generator(self.seed, self.split, index)
         shapes = {
             EVEN: self._digit(self.even[rng.integers(len(self.even))]),
             ODD: self._digit(self.odd[rng.integers(len(self.odd))]),

@@ -61,18 +61,24 @@ def decode(item: Item, size: int, resize: Resize, rule: MaskRule, turn: bool) ->
         DamagedImageError: the files cannot be decoded, or do not belong together.
         DataError: a file, which may be sound, cannot be read for now.
     """
-    image = as_rgb(_load(item.image, turn))
-    small = np.asarray(square(image, size, resize)).transpose(2, 0, 1)
+    image = load_image(item.image, turn)
+    small = to_pixels(image, size, resize)
     if item.mask is None:
         return small, None
-    mask = _load(item.mask, turn)
+    mask = load_image(item.mask, turn)
     (width, height), (mask_width, mask_height) = image.size, mask.size
     if abs(width * mask_height - mask_width * height) > ASPECT_TOLERANCE * width * mask_height:
         raise DamagedImageError(f"its mask is {mask_width}x{mask_height} pixels, the image {width}x{height}")
     return small, rule(square(mask, size, "nearest"))
 
 
-def _load(path: Path, turn: bool) -> Image.Image:
+def load_image(path: Path, turn: bool) -> Image.Image:
+    """The file as Pillow reads it; if `turn`, as the camera was held.
+
+    Raises:
+        DamagedImageError: it cannot be decoded.
+        DataError: it may be sound, but cannot be read for now.
+    """
     try:
         with Image.open(path) as image:
             image.load()
@@ -88,6 +94,12 @@ def _load(path: Path, turn: bool) -> Image.Image:
                 f"{path} cannot be read ({error.strerror}). See to it that it can be, and start again."
             ) from error
         raise DamagedImageError(f"{path.name}: {error}") from error
+
+
+def to_pixels(image: Image.Image, size: int, resize: Resize, channels: int = 3) -> Bytes:
+    """An image of whatever kind as a square, (channels, size, size): in colour (3), or in grey (1)."""
+    image = square(as_rgb(image), size, resize)
+    return np.asarray(image.convert("L"))[None] if channels == 1 else np.asarray(image).transpose(2, 0, 1)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

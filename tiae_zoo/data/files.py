@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import Split, StoreDataset, ZooDataModule
-from tiae_zoo.data.cache import StoreWriter, decode_all, open_store
+from tiae_zoo.data.cache import StoreWriter, decode_all, open_store, warn_of_damaged
 from tiae_zoo.data.decode import IGNORE, Item, MaskRule, decode
 from tiae_zoo.data.errors import DataError, MissingFileError, listed
 
@@ -97,11 +97,7 @@ class FilesDataModule(ZooDataModule):
             self._check_regions(writer.regions, what)
 
         store = open_store(self.folder_name, about, sources, fill)
-        if store.damaged:
-            reasons = [f"{name} ({reason})" for name, reason in store.damaged.items()]
-            rank_zero_warn(
-                f"{len(reasons)} of {len(items)} images of {what} are damaged and left out: {listed(reasons)}."
-            )
+        warn_of_damaged(store, what)
         return StoreDataset(store, self.transform if split == "train" else None)
 
     def _check_regions(self, regions: set[int], what: str) -> None:

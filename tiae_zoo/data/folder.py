@@ -5,14 +5,14 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
+from tiae_zoo.data.backgrounds import Backgrounds
 from tiae_zoo.data.base import Split
 from tiae_zoo.data.decode import IndexMask, Item, MaskRule, ThresholdMask
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import UNLABELLED, FilesDataModule
+from tiae_zoo.data.places import SUFFIXES, find_folder, pictures
 
 MaskKind = Literal["threshold", "index"]
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm", ".tga")
 
 ADVICE: dict[MaskKind, str] = {  # where a rule tells nothing apart
     "threshold": "If their pixels are region numbers (0 and 1, for instance) add --data.mask_rule index; else save "
@@ -41,6 +41,7 @@ class Folder(FilesDataModule):
         val_fraction: Part of the pictures for validation.
         test_fraction: Part of the pictures for the test.
         seed: Decides which pictures go where.
+        backgrounds: What a method may put behind the objects, see `tiae_zoo.data.backgrounds`.
         **kwargs: As for every data module, see `ZooDataModule`.
     """
 
@@ -57,6 +58,7 @@ class Folder(FilesDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         seed: int = 0,
+        backgrounds: Backgrounds | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(with_masks=masks is not None, **kwargs)
@@ -80,6 +82,7 @@ class Folder(FilesDataModule):
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.seed = seed
+        self.backgrounds = backgrounds
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         found = self._find_items("test" if split == "predict" else split)
@@ -91,8 +94,8 @@ class Folder(FilesDataModule):
         """All pictures, with the masks that exist."""
         images = self._resolve(self.images.replace("{split}", split), "images")
         masks = None if self.masks is None else self._resolve(self.masks.replace("{split}", split), "masks")
-        stems = {} if masks is None else {path.relative_to(masks).with_suffix(""): path for path in _pictures(masks)}
-        paths = [path for path in _pictures(images) if masks is None or masks == images or masks not in path.parents]
+        stems = {} if masks is None else {path.relative_to(masks).with_suffix(""): path for path in pictures(masks)}
+        paths = [path for path in pictures(images) if masks is None or masks == images or masks not in path.parents]
         if not paths:
             raise DataError(
                 f"There are no pictures in {images}. Copy some there (any of {', '.join(SUFFIXES)}), or point "
@@ -109,6 +112,9 @@ class Folder(FilesDataModule):
             Item(name.as_posix(), path, stems.get(name.with_suffix("")))
             for name, path in zip(relative, paths, strict=True)
         ]
+
+    def _resolve(self, folder: str, argument: str) -> Path:
+        return find_folder(folder, self.data_root, f"--data.{argument}", argument)
 
     def _part(self, found: list[Item], split: Split) -> list[Item]:
         """Draw a split, in the order of names."""
@@ -140,26 +146,6 @@ class Folder(FilesDataModule):
                 f"{UNLABELLED} to train without scores."
             )
 
-    def _resolve(self, folder: str, argument: str) -> Path:
-        given = Path(folder).expanduser()
-        candidates = [given] if given.is_absolute() else [given, self.data_root / given]
-        for candidate in candidates:
-            if candidate.is_dir():
-                return candidate
-        looked = " or ".join(str(candidate.absolute()) for candidate in candidates)
-        raise DataError(f"There is no folder {looked}. Point --data.{argument} to the folder of your {argument}.")
-
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """Picture files below a folder, sorted; hidden ones (thumbnails of other systems) do not count."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )

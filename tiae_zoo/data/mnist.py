@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tiae_zoo.data.backgrounds import Backgrounds
 from tiae_zoo.data.base import Split, StoreDataset
 from tiae_zoo.data.digits import DigitsDataModule, Source
 
@@ -17,6 +18,7 @@ class MNIST(DigitsDataModule):
     Args:
         source: `mnist`, or `digits`: the 1797 digits inside scikit-learn, scaled to MNIST's size and place.
         image_size: Side of the square images in pixels.
+        backgrounds: What a method may put behind the digits, see `tiae_zoo.data.backgrounds`.
         **kwargs: As for every data module, see `ZooDataModule`.
     """
 
@@ -24,8 +26,11 @@ class MNIST(DigitsDataModule):
     channels = 1
     num_classes = 0
 
-    def __init__(self, source: Source = "mnist", image_size: int = 32, **kwargs: Any) -> None:
+    def __init__(
+        self, source: Source = "mnist", image_size: int = 32, backgrounds: Backgrounds | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(source=source, image_size=image_size, **kwargs)
+        self.backgrounds = backgrounds
 
     def load(self, split: Split) -> StoreDataset:  # noqa: D102
         store = self.digit_store(split, PADDING, self.image_size)

@@ -1,0 +1,16 @@
+"""Randomness of drawn data: a pure function of (seed, split, index), whatever machine, worker or rank asks."""
+
+import numpy as np
+
+SPLIT_CODE = {"train": 0, "val": 1, "test": 2}
+
+
+def generator(seed: int, split: str, index: int) -> np.random.Generator:
+    """The source of randomness of one sample.
+
+    Args:
+        seed: Not negative; another one gives other samples.
+        split: `train`, `val` or `test`.
+        index: Position in the split.
+    """
+    return np.random.default_rng((seed, SPLIT_CODE[split], index))
