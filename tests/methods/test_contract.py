@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tiae_zoo.methods import ReDO, Segmenter, ShiftInvariantAE
+from tiae_zoo.methods import AutoEncoder, ReDO, Segmenter, ShiftInvariantAE
 
 SMALL_REDO: dict[str, Any] = {
     "image_size": 32,
@@ -25,6 +25,7 @@ SMALL_REDO: dict[str, Any] = {
     "mask_lr": 1e-3,
 }
 METHODS: dict[str, Callable[[], LightningModule]] = {
+    "autoencoder": lambda: AutoEncoder(image_channels=3),
     "redo": lambda: ReDO(**SMALL_REDO),
     "redo one region": lambda: ReDO(redraw="one", **SMALL_REDO),
     "redo three regions": lambda: ReDO(num_regions=3, **SMALL_REDO),

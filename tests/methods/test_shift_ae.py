@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision.transforms.v2.functional as tv
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -13,6 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tiae_zoo.invariance import Shift
 from tiae_zoo.methods import ShiftInvariantAE
 
 
@@ -27,9 +29,9 @@ def test_losses_are_the_formula_term_by_term() -> None:
     images = digits(3)
     moves = torch.tensor([[3, -2], [0, 8]])
     shifted = torch.cat([method.family.apply(images, move.expand(3, -1)) for move in moves])
-    invariance, restoration, spread = method.losses(images, shifted)
+    invariance, restoration, spread, placement = method.losses(images, shifted)
 
-    expected_invariance, expected_restoration, expected_spread = [], [], []
+    expected_invariance, expected_restoration, expected_spread, expected_placement = [], [], [], []
     for i in range(3):
         restored = method(images[i : i + 1])
         for j in range(2):
@@ -37,11 +39,49 @@ def test_losses_are_the_formula_term_by_term() -> None:
             expected_invariance.append(float((restored - other).square().sum()))
         every = method.family.apply(images[i : i + 1].expand(289, -1, -1, -1), method.family.grid(17))
         expected_restoration.append(float((restored - every).square().sum((1, 2, 3)).min()))
+        first, pattern = shifted[i : i + 1], method(shifted[i : i + 1])
+        places = Shift(16).grid(33)
+        errors = (
+            (first - method.placement.apply(pattern.expand(len(places), -1, -1, -1), places)).square().sum((1, 2, 3))
+        )
+        expected_placement.append(F.smooth_l1_loss(method.estimate_shift(first)[0], places[errors.argmin()]).item())
         code = method.encode(images[i : i + 1])[0]
         expected_spread.append(float(code.abs().sum() ** 2 / code.square().sum()))
     assert float(invariance) == pytest.approx(sum(expected_invariance) / 6, rel=1e-4)
     assert float(restoration) == pytest.approx(sum(expected_restoration) / 3, rel=1e-4)
     assert float(spread) == pytest.approx(sum(expected_spread) / 3, rel=1e-4)
+    assert float(placement) == pytest.approx(sum(expected_placement) / 3, rel=1e-4)
+
+
+def test_the_teacher_of_r_moves_the_pattern_onto_the_image() -> None:
+    class Known(ShiftInvariantAE):
+        """Restores every digit in the middle."""
+
+        def decode(self, descriptors: Tensor) -> Tensor:
+            return pattern
+
+    pattern = digits(2)
+    method = Known()
+    moves = torch.tensor([[5.0, -3.0], [-8.0, 1.0]])  # right and up; left and down
+    images = method.family.apply(pattern, moves)
+    optimiser = torch.optim.Adam(method.regressor.parameters(), 1e-3)
+    for _ in range(60):
+        loss = method.placement_loss(method(images), images)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        estimate = method.estimate_shift(images)
+        assert (estimate - moves).abs().max() < 0.5
+        torch.testing.assert_close(method.placement.apply(method(images), estimate), images)
+
+
+def test_r_teaches_nothing_to_encoder_and_decoder() -> None:
+    method = ShiftInvariantAE()
+    *_, placement = method.losses(digits(2), digits(2))
+    placement.backward()
+    assert all(parameter.grad is None for parameter in (*method.encoder.parameters(), *method.decoder.parameters()))
+    assert all(parameter.grad is not None for parameter in method.regressor.parameters())
 
 
 def test_no_gradient_flows_into_the_target() -> None:
@@ -72,6 +112,7 @@ def test_prediction_gives_descriptor_and_pattern() -> None:
         prediction = method.predict_step({"image": digits(2)}, 0)
     assert prediction["descriptor"].shape == (2, 30)
     assert prediction["restored"].shape == (2, 1, 32, 32)
+    assert prediction["shift"].shape == (2, 2)
 
 
 def test_a_finished_schedule_is_not_stretched_in_silence(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """One LightningModule a file: the paper's algorithm, to be read from top to bottom."""
 
+from tiae_zoo.methods.autoencoder import AutoEncoder
 from tiae_zoo.methods.base import Segmenter
+from tiae_zoo.methods.describer import Describer
+from tiae_zoo.methods.pca import PCA
 from tiae_zoo.methods.redo import ReDO
 from tiae_zoo.methods.shift_ae import ShiftInvariantAE
 
-__all__ = ["ReDO", "Segmenter", "ShiftInvariantAE"]
+__all__ = ["PCA", "AutoEncoder", "Describer", "ReDO", "Segmenter", "ShiftInvariantAE"]

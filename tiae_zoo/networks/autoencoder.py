@@ -1,6 +1,7 @@
-"""Encoder and decoder of the transform invariant auto-encoder (Matsuo and Shimada 2017, arXiv 1709.03754).
+"""The networks of the transform invariant auto-encoder (Matsuo and Shimada 2017, arXiv 1709.03754).
 
-The sizes are those of the authors' slides; they print no activations: ReLU and the final sigmoid are ours.
+The sizes of encoder and decoder are those of the authors' slides; they print no activations: ReLU and the final sigmoid
+are ours. Of the shift regressor they print nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class ShapeEncoder(nn.Module):
                 f"Set image_size to {KERNEL + 1} or more."
             )
         side = (image_size - KERNEL + 1) // 2
-        self.features = nn.Sequential(nn.Conv2d(image_channels, FILTERS, KERNEL), nn.ReLU(), nn.MaxPool2d(2))
+        # ReLU after the pooling: the same values, on a quarter of the pixels
+        self.features = nn.Sequential(nn.Conv2d(image_channels, FILTERS, KERNEL), nn.MaxPool2d(2), nn.ReLU())
         self.descriptor = nn.Sequential(
             nn.Flatten(),
             nn.Linear(FILTERS * side**2, HIDDEN[0]),
@@ -71,3 +73,21 @@ class ShapeDecoder(nn.Module):
     def forward(self, descriptors: Tensor) -> Tensor:
         """Return images (B, C, S, S) in [0, 1] for descriptors (B, D)."""
         return self.pixels(descriptors)
+
+
+class ShiftRegressor(nn.Module):
+    """R: image -> where the pattern lies. The encoder with two outputs: the slides print no network of its own.
+
+    Args:
+        image_size: side of the image in pixels, at least 10.
+        image_channels: channels of the image.
+    """
+
+    def __init__(self, image_size: int = 32, image_channels: int = 1) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.position = ShapeEncoder(image_size, image_channels, dim_descriptor=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (dx, dy) in pixels, (B, 2), for images (B, C, S, S) in [0, 1]."""
+        return self.image_size / 2 * self.position(images).float()  # the network's own range is about [-1, 1]

@@ -1,0 +1,37 @@
+"""How the auto-encoders are trained: Adam with a one-cycle schedule (ours: the slides name no optimiser)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch.optim import Adam
+from torch.optim.lr_scheduler import OneCycleLR
+
+
+class OneCycle(LightningModule):
+    """A method trained by Adam whose learning rate rises to `lr` and falls to nothing over the whole training."""
+
+    lr: float
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return Adam with a one-cycle schedule stepped every batch."""
+        optimiser = Adam(self.parameters(), lr=self.lr, fused=True)
+        schedule = OneCycleLR(optimiser, max_lr=self.lr, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Refuse to resume what the schedule has no steps for; it would stop in the middle.
+
+        Raises:
+            MisconfigurationException: the checkpoint's training was planned with another number of steps.
+        """
+        planned = cast(OneCycleLR, self.lr_schedulers()).total_steps
+        steps = int(self.trainer.estimated_stepping_batches)
+        if planned != steps:
+            raise MisconfigurationException(
+                f"The checkpoint's one-cycle schedule was made for {planned} steps, and this training has {steps}. "
+                "Resume with the same data, batch size and trainer.max_epochs, or start anew."
+            )
