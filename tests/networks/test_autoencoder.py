@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder
+from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegressor
 
 
 def test_sizes_are_the_slides() -> None:
     encoder, decoder = ShapeEncoder(), ShapeDecoder()
     images = torch.rand(2, 1, 32, 32)
-    assert encoder.features(images).shape == (2, 16, 12, 12)
+    assert encoder.features[:-1](images).shape == (2, 16, 12, 12)
     widths = [layer.out_features for layer in encoder.modules() if isinstance(layer, nn.Linear)]
     assert widths == [1500, 150, 30]
     widths = [layer.out_features for layer in decoder.modules() if isinstance(layer, nn.Linear)]
@@ -33,3 +33,11 @@ def test_other_sizes_channels_and_descriptors() -> None:
 def test_too_small_images_are_refused() -> None:
     with pytest.raises(ValueError, match="Set image_size to 10 or more"):
         ShapeEncoder(9)
+
+
+def test_shifts_are_in_pixels() -> None:
+    regressor = ShiftRegressor(20, 2)
+    with torch.no_grad():
+        regressor.shift[-1].weight.zero_()
+        regressor.shift[-1].bias.copy_(torch.tensor([1.0, -0.5]))
+    assert regressor(torch.rand(3, 2, 20, 20)).tolist() == [[10.0, -5.0]] * 3

@@ -13,6 +13,31 @@ FILTERS = 16
 HIDDEN = (1500, 150)
 
 
+class ShapeFeatures(nn.Sequential):
+    """Convolution and max-pooling: image (B, C, S, S) -> (B, size).
+
+    Args:
+        image_size: side of the image in pixels, at least 10; the slides' is 32.
+        image_channels: channels of the image.
+
+    Attributes:
+        size: number of features; the slides' 12 * 12 * 16.
+
+    Raises:
+        ValueError: the image is too small.
+    """
+
+    def __init__(self, image_size: int, image_channels: int) -> None:
+        if image_size <= KERNEL:
+            raise ValueError(
+                f"Images of {image_size} px are too small for the encoder's {KERNEL}x{KERNEL} filters. "
+                f"Set image_size to {KERNEL + 1} or more."
+            )
+        # ReLU after the pooling: the same values, on a quarter of the pixels
+        super().__init__(nn.Conv2d(image_channels, FILTERS, KERNEL), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten())
+        self.size = FILTERS * ((image_size - KERNEL + 1) // 2) ** 2
+
+
 class ShapeEncoder(nn.Module):
     """E: image -> descriptor. Convolution, max-pooling, then 1500 - 150 - descriptor.
 
@@ -20,24 +45,13 @@ class ShapeEncoder(nn.Module):
         image_size: side of the image in pixels, at least 10; the slides' is 32.
         image_channels: channels of the image.
         dim_descriptor: length of the descriptor; the slides' is 30.
-
-    Raises:
-        ValueError: the image is too small.
     """
 
     def __init__(self, image_size: int = 32, image_channels: int = 1, dim_descriptor: int = 30) -> None:
         super().__init__()
-        if image_size <= KERNEL:
-            raise ValueError(
-                f"Images of {image_size} px are too small for the encoder's {KERNEL}x{KERNEL} filters. "
-                f"Set image_size to {KERNEL + 1} or more."
-            )
-        side = (image_size - KERNEL + 1) // 2
-        # ReLU after the pooling: the same values, on a quarter of the pixels
-        self.features = nn.Sequential(nn.Conv2d(image_channels, FILTERS, KERNEL), nn.MaxPool2d(2), nn.ReLU())
+        self.features = ShapeFeatures(image_size, image_channels)
         self.descriptor = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(FILTERS * side**2, HIDDEN[0]),
+            nn.Linear(self.features.size, HIDDEN[0]),
             nn.ReLU(),
             nn.Linear(HIDDEN[0], HIDDEN[1]),
             nn.ReLU(),
@@ -76,7 +90,7 @@ class ShapeDecoder(nn.Module):
 
 
 class ShiftRegressor(nn.Module):
-    """R: image -> where the pattern lies. The encoder with two outputs: the slides print no network of its own.
+    """R: image -> where the pattern lies. The slides print no network for it: the encoder's features, then 150 - 2.
 
     Args:
         image_size: side of the image in pixels, at least 10.
@@ -86,8 +100,13 @@ class ShiftRegressor(nn.Module):
     def __init__(self, image_size: int = 32, image_channels: int = 1) -> None:
         super().__init__()
         self.image_size = image_size
-        self.position = ShapeEncoder(image_size, image_channels, dim_descriptor=2)
+        self.features = ShapeFeatures(image_size, image_channels)
+        self.shift = nn.Sequential(
+            nn.Linear(self.features.size, HIDDEN[1]),
+            nn.ReLU(),
+            nn.Linear(HIDDEN[1], 2),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (dx, dy) in pixels, (B, 2), for images (B, C, S, S) in [0, 1]."""
-        return self.image_size / 2 * self.position(images).float()  # the network's own range is about [-1, 1]
+        return self.image_size / 2 * self.shift(self.features(images)).float()  # the layers speak of about [-1, 1]
