@@ -12,7 +12,7 @@ from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegre
 def test_sizes_are_the_slides() -> None:
     encoder, decoder = ShapeEncoder(), ShapeDecoder()
     images = torch.rand(2, 1, 32, 32)
-    assert encoder.features[:-1](images).shape == (2, 16, 12, 12)
+    assert nn.Sequential(*list(encoder.features)[:-1])(images).shape == (2, 16, 12, 12)
     widths = [layer.out_features for layer in encoder.modules() if isinstance(layer, nn.Linear)]
     assert widths == [1500, 150, 30]
     widths = [layer.out_features for layer in decoder.modules() if isinstance(layer, nn.Linear)]
