@@ -168,9 +168,20 @@ def write_rooms(root: str | Path, train: int = 12, test: int = 3, seed: int = 0)
     return folder
 
 
+def write_document(root: str | Path, seed: int = 0) -> Path:
+    """A photo of a page, `page.png`: three lines of dark letters on paper that lies in a shadow at the left."""
+    folder = Path(root) / "documents"
+    page = Image.new("L", (160, 96), 255)
+    for line, text in enumerate(("on one page", "no two are one", "page on page")):
+        ImageDraw.Draw(page).text((10, 8 + 26 * line), text, fill=40, font=ImageFont.load_default(size=18))
+    light = np.linspace(0.5, 0.9, page.width) + np.random.default_rng(seed).normal(0, 0.01, (page.height, page.width))
+    _save((np.asarray(page) * light).clip(0, 255).astype(np.uint8), folder / "page.png")
+    return folder
+
+
 def write_all(root: str | Path) -> Path:
     """Every dataset; returns the root."""
-    for write in (write_mnist, write_lfw, write_flowers, write_cub, write_folder, write_rooms):
+    for write in (write_mnist, write_lfw, write_flowers, write_cub, write_folder, write_rooms, write_document):
         write(root)
     return Path(root)
 

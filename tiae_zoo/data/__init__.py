@@ -8,5 +8,6 @@ from tiae_zoo.data.flowers import Flowers
 from tiae_zoo.data.folder import Folder
 from tiae_zoo.data.lfw import LFW
 from tiae_zoo.data.mnist import MNIST
+from tiae_zoo.data.page import PagePatches
 
-__all__ = ["CUB", "LFW", "MNIST", "Colored2MNIST", "DataError", "Flowers", "Folder", "ZooDataModule"]
+__all__ = ["CUB", "LFW", "MNIST", "Colored2MNIST", "DataError", "Flowers", "Folder", "PagePatches", "ZooDataModule"]

@@ -1,0 +1,212 @@
+"""Patches of one page: text, formulas, drawings; ink is bright on black, as the digits are."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torchvision.transforms.v2 import Transform
+
+from tiae_zoo.data.base import Sample, Split, ZooDataModule, ZooDataset, transform_sample
+from tiae_zoo.data.decode import DamagedImageError, as_rgb, load_image
+from tiae_zoo.data.errors import DataError, check_choice
+from tiae_zoo.data.seeding import generator
+
+Ink = npt.NDArray[np.float32]
+Invert = Literal["auto", "yes", "no"]
+
+DEFAULT_PAGE = "documents/page.png"
+PAPER_WINDOW = 33  # px: larger than a stroke is wide, smaller than a shadow
+FULL_INK = 99.5  # percentile of the darkening that counts as full ink: text covers a few per cent of a page
+NO_INK = 0.25  # of full ink: grain and stains of the paper below
+LEAST_CONTRAST = 0.1  # of the paper's brightness: below, a page is blank
+LEAST_COVER = 0.01  # mean ink of a patch: about a third of a letter in 32x32
+
+
+def find_page(given: str, data_root: Path) -> Path:
+    """The file itself: as it is, relative to the working directory, or below the root of all data.
+
+    Raises:
+        DataError: there is none; the message says where it was looked for.
+    """
+    path = Path(given).expanduser()
+    candidates = [path] if path.is_absolute() else [path, data_root / path]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    looked = " or ".join(str(candidate.absolute()) for candidate in candidates)
+    raise DataError(f"There is no page {looked}. Give the picture file of a scanned or photographed page.")
+
+
+def read_page(path: Path, patch_size: int, invert: Invert = "auto") -> Ink:
+    """The ink on a page, float32 (H, W) in [0, 1].
+
+    Args:
+        path: A picture of any kind; colours count as grey, the camera's orientation is obeyed.
+        patch_size: Side in pixels of the patches it is to be cut into.
+        invert: As in :func:`ink_of`.
+
+    Raises:
+        DataError: the file is no picture, smaller than a patch, or blank.
+    """
+    check_choice("invert", invert, get_args(Invert))
+    try:
+        picture = as_rgb(load_image(path, turn=True)).convert("L")
+    except DamagedImageError as error:
+        raise DataError(f"The page {path} cannot be read as a picture ({error}). Give a PNG, JPEG or TIFF.") from error
+    if min(picture.size) < patch_size:
+        raise DataError(
+            f"The page {path} has {picture.width}x{picture.height} pixels, less than one patch of {patch_size} px. "
+            "Give a larger picture of it."
+        )
+    try:
+        return ink_of(np.asarray(picture, np.float32) / np.float32(255), invert)
+    except DataError as error:
+        raise DataError(f"The page {path}: {error}") from error
+
+
+def ink_of(grey: npt.NDArray[np.float32], invert: Invert = "auto") -> Ink:
+    """Tell ink from paper, whatever the light: how much darker a pixel is than the paper around it.
+
+    The paper's brightness is the closing of the picture by a square of `PAPER_WINDOW` pixels, smoothed. Of the
+    darkening 1 - grey / paper, its `FULL_INK` percentile is 1, and what is below `NO_INK` of that is 0.
+
+    Args:
+        grey: (H, W) in [0, 1].
+        invert: Whether ink is dark on bright paper. `auto` decides by the median, which is paper: bright paper's is
+            nearer to the brightest percent of the page than to the darkest.
+
+    Returns:
+        (H, W) in [0, 1], ink bright.
+
+    Raises:
+        DataError: nothing stands out from the paper.
+    """
+    darkest, median, brightest = np.percentile(grey, (1, 50, 99))
+    if invert == "no" or (invert == "auto" and median - darkest < brightest - median):
+        grey = 1 - grey
+    paper = ndimage.uniform_filter(ndimage.grey_closing(grey, (PAPER_WINDOW, PAPER_WINDOW)), PAPER_WINDOW)
+    darkening = 1 - grey / np.maximum(paper, 1 / 255)
+    full = np.percentile(darkening, FULL_INK)
+    if full < LEAST_CONTRAST:
+        raise DataError("Nothing on it stands out from the paper. Give a page with text or drawings in clear contrast.")
+    return ((darkening / full - NO_INK) / (1 - NO_INK)).clip(0, 1).astype(np.float32)
+
+
+def inked_corners(ink: Ink, size: int) -> npt.NDArray[np.bool_]:
+    """Where a patch is not nearly empty: its mean ink is at least `LEAST_COVER`.
+
+    Args:
+        ink: (H, W) in [0, 1].
+        size: Side S of the patches, at most H and W.
+
+    Returns:
+        (H - S + 1, W - S + 1), for the upper left corner of each patch.
+    """
+    sums = np.pad(ink.cumsum(0, np.float64).cumsum(1), ((1, 0), (1, 0)))  # (H + 1, W + 1), zero first
+    cover = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    return cover >= LEAST_COVER * size**2
+
+
+class PagePatchesDataset(ZooDataset):
+    """Random patches of a page, nearly empty ones left out: each a pure function of (seed, split, index).
+
+    Args:
+        ink: The page, (H, W) in [0, 1].
+        split: `train`, `val` or `test`.
+        length: Patches in the split.
+        size: Side of the patches in pixels.
+        seed: Another seed gives other patches.
+        transform: Random transform of a patch.
+
+    Raises:
+        DataError: every patch is nearly empty.
+    """
+
+    def __init__(
+        self, ink: Ink, split: str, length: int, size: int, seed: int, transform: Transform | None = None
+    ) -> None:
+        self.ink = ink
+        self.split = split
+        self.length = length
+        self.size = size
+        self.seed = seed
+        self.transform = transform
+        inked = inked_corners(ink, size)
+        self.width = inked.shape[1]
+        self.corners = np.flatnonzero(inked).astype(np.uint32)  # half the memory: a large scan has millions
+        if not len(self.corners):
+            raise DataError(f"All patches of {size} px are nearly empty. Give a page with more on it.")
+
+    @property
+    def names(self) -> list[str]:  # noqa: D102
+        return [f"{self.split}_{i:06d}" for i in range(self.length)]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]
+        corner = self.corners[generator(self.seed, self.split, index).integers(len(self.corners))]
+        top, left = divmod(int(corner), self.width)
+        patch = self.ink[top : top + self.size, left : left + self.size]
+        sample: Sample = {"image": torch.from_numpy(patch.copy())[None], "index": index}
+        return sample if self.transform is None else transform_sample(sample, self.transform)
+
+
+class PagePatches(ZooDataModule):
+    """Random patches of a page, one channel, ink bright on black; no masks, no labels.
+
+    The three splits are drawn from the same page with different randomness, so their patches overlap: validation and
+    test measure a method on this page, not on others. Prediction covers the test patches.
+
+    Args:
+        page: The picture of a page; a relative path is looked for in the working directory, then in the data root.
+        invert: Whether ink is dark on bright paper; `auto` finds out.
+        image_size: Side of the patches in pixels. The page is not scaled.
+        num_train: Training patches in an epoch.
+        num_val: Validation patches.
+        num_test: Test patches.
+        seed: Another seed gives other patches.
+        **kwargs: As for every data module, see `ZooDataModule`.
+    """
+
+    folder_name: ClassVar[str] = "documents"
+    scored = False
+    channels = 1
+    num_classes = 0
+
+    def __init__(
+        self,
+        page: str = DEFAULT_PAGE,
+        invert: Invert = "auto",
+        image_size: int = 32,
+        num_train: int = 20000,
+        num_val: int = 1000,
+        num_test: int = 1000,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image_size=image_size, **kwargs)
+        check_choice("invert", invert, get_args(Invert))
+        if min(num_train, num_val, num_test) < 1:
+            raise DataError("PagePatches needs patches in every split; give num_train, num_val, num_test at least 1.")
+        if seed < 0:
+            raise DataError(f"seed={seed} is negative; give one of at least 0.")
+        self.page = page
+        self.invert: Invert = invert
+        self.lengths = {"train": num_train, "val": num_val, "test": num_test}
+        self.seed = seed
+
+    @cached_property
+    def ink(self) -> Ink:
+        """The page, (H, W) in [0, 1]."""
+        return read_page(find_page(self.page, self.data_root), self.image_size, self.invert)
+
+    def load(self, split: Split) -> PagePatchesDataset:  # noqa: D102
+        part = "test" if split == "predict" else split
+        transform = self.transform if split == "train" else None
+        return PagePatchesDataset(self.ink, part, self.lengths[part], self.image_size, self.seed, transform)
