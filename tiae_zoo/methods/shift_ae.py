@@ -18,15 +18,15 @@ from tiae_zoo.objectives import sparseness
 class ShiftInvariantAE(OneCycle, Describer):
     """Describes the shape in an image, and apart from it the place where it lies.
 
-    Encoder E and decoder D minimise, over images I and shifts T_theta,
+    The training images are images I at random shifts a, b, ... Encoder E and decoder D minimise
 
-        lambda_inv * ||D(E(I)) - D(E(T_theta I))||^2               the code must not depend on theta
-      + lambda_res * min over theta of ||D(E(I)) - T_theta I||^2   some shift of I must be restored
-      + lambda_spa * ||E(I)||_1^2 / ||E(I)||_2^2                   energy in few descriptor dimensions
+        lambda_inv * ||D(E(T_a I)) - D(E(T_b I))||^2                   the code must not depend on the shift
+      + lambda_res * min over theta of ||D(E(T_a I)) - T_theta I||^2   some shift of I must be restored
+      + lambda_spa * ||E(T_a I)||_1^2 / ||E(T_a I)||_2^2               energy in few descriptor dimensions
 
-    The first term is a mean over a few random shifts; the minimum of the second runs over all (2 max_shift + 1)^2.
-    Squared errors are summed over pixels and averaged over images. The regressor R learns beside them, as its teacher
-    the shift that moves the restored pattern onto the image: T_{R(I)} D(E(I)) ~ I.
+    as means over the shifts of an image, or pairs of them; the minimum runs over all (2 max_shift + 1)^2. Squared
+    errors are summed over pixels and averaged over images. The regressor R learns beside them, and its teacher is the
+    shift that moves the restored pattern onto the image: T_{R(I)} D(E(I)) ~ I.
 
     The formulas hold for any family of transforms; only R speaks of shifts, whatever else the family does.
 
@@ -38,11 +38,14 @@ class ShiftInvariantAE(OneCycle, Describer):
         image_size: side of the images in pixels; the slides' is 32.
         image_channels: channels of the images.
         dim_descriptor: length of the descriptor; the slides' is 30.
-        num_shifts: random transforms of each image in a training step (ours: the slides sum over all).
+        num_shifts: N, random transforms of each image in a training step, at least 2 (ours: the slides sum over all).
         lambda_inv: weight of the invariance term (ours: the slides print no weights).
         lambda_res: weight of the restoration term (ours).
         lambda_spa: weight of the sparseness term (ours).
         lr: peak learning rate of a one-cycle schedule over the whole training (ours).
+
+    Raises:
+        ValueError: there are fewer than two transforms to compare.
     """
 
     def __init__(
@@ -51,13 +54,15 @@ class ShiftInvariantAE(OneCycle, Describer):
         image_size: int = 32,
         image_channels: int = 1,
         dim_descriptor: int = 30,
-        num_shifts: int = 1,
-        lambda_inv: float = 1.0,
+        num_shifts: int = 2,
+        lambda_inv: float = 3.0,
         lambda_res: float = 1.0,
         lambda_spa: float = 0.0,
-        lr: float = 2e-3,
+        lr: float = 3e-3,
     ) -> None:
         super().__init__(dim_descriptor, family or Shift())
+        if num_shifts < 2:
+            raise ValueError(f"num_shifts={num_shifts} leaves nothing to compare. Give at least 2.")
         self.save_hyperparameters()
         self.num_shifts, self.lr = num_shifts, lr
         self.lambda_inv, self.lambda_res, self.lambda_spa = lambda_inv, lambda_res, lambda_spa
@@ -84,15 +89,15 @@ class ShiftInvariantAE(OneCycle, Describer):
 
         Args:
             images: I, (B, C, S, S).
-            transformed: T_theta I for N thetas, (N * B, C, S, S), in N blocks of B.
+            transformed: T_theta I for N thetas of each image, (N * B, C, S, S), in N blocks of B.
         """
-        descriptors = self.encoder(torch.cat([images, transformed]))
-        restored, others = self.decoder(descriptors).float().tensor_split([len(images)])
-        target = self.family.nearest(restored, images).image
-        invariance = (others.unflatten(0, (-1, len(images))) - restored).square().sum((2, 3, 4)).mean()
+        descriptors = self.encoder(transformed)
+        restored = self.decoder(descriptors).float()
+        target = self.family.nearest(restored, images.repeat(len(restored) // len(images), 1, 1, 1)).image
         restoration = (restored - target).square().sum((1, 2, 3)).mean()
-        placement = self.placement_loss(others[: len(images)], transformed[: len(images)])
-        return invariance, restoration, sparseness(descriptors[: len(images)].float()), placement
+        # the mean of a squared difference over all pairs is twice the unbiased variance
+        invariance = 2 * restored.unflatten(0, (-1, len(images))).var(0).sum((1, 2, 3)).mean()
+        return invariance, restoration, sparseness(descriptors.float()), self.placement_loss(restored, transformed)
 
     def placement_loss(self, restored: Tensor, images: Tensor) -> Tensor:
         """Return how far R is from the best shift, 0-d; it trains R alone.
