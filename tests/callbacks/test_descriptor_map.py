@@ -3,17 +3,17 @@
 import csv
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.offsetbox import OffsetImage
+from matplotlib.text import Text
 from PIL import Image
-from sklearn.decomposition import PCA
 from tiny_methods import Described, Plain, Shown, pictures, trainer
 
 from tiae_zoo.callbacks import DescriptorMap
-from tiae_zoo.callbacks.descriptor_map import principal_plane
-from tiae_zoo.callbacks.map_drawing import descriptor_figure, image_colours
+from tiae_zoo.callbacks.descriptor_map import descriptor_figure, image_colours, principal_plane
 
 
 def rows(folder):
@@ -99,13 +99,14 @@ def test_impossible_numbers(numbers):
         DescriptorMap(**numbers)
 
 
-def test_the_plane_is_that_of_scikit_learn():
+def test_the_plane_holds_the_most_variance():
     descriptors = torch.randn(6, 5, 7, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 8)
     points, shares = principal_plane(descriptors)
-    pca = PCA(n_components=2, svd_solver="full")
-    expected = pca.fit_transform(descriptors.flatten(0, 1).double().numpy())
+    flat = descriptors.flatten(0, 1).double().numpy()
+    variances, axes = np.linalg.eigh(np.cov(flat.T))  # ascending
+    expected = (flat - flat.mean(0)) @ axes[:, [-1, -2]]
     assert np.allclose(np.abs(points.reshape(-1, 2)), np.abs(expected), atol=1e-5)
-    assert np.allclose(shares, pca.explained_variance_ratio_)
+    assert np.allclose(shares, variances[[-1, -2]] / variances.sum())
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 1), (1, 1, 5), (2, 3, 2)])
@@ -118,20 +119,29 @@ def test_few_dimensions_and_equal_descriptors(shape):
 
 
 @pytest.mark.parametrize(
-    ("count", "channels", "size"), [(1, 1, 32), (12, 1, 32), (12, 3, 128), (40, 3, 64), (3, 3, 500)]
+    ("count", "channels", "size"), [(1, 1, 32), (12, 2, 32), (12, 3, 128), (40, 3, 64), (3, 3, 500)]
 )
-def test_text_of_the_figure_is_whole_and_apart(count, channels, size):
+def test_text_of_the_figure_is_whole_and_apart(tmp_path, count, channels, size):
     points = np.random.default_rng(0).normal(size=(count, 8, 2)) * 1000
     figure = descriptor_figure(torch.rand(count, channels, size, size), points, np.array([0.6, 0.2]), 0.0261)
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    axes = figure.axes[0]
+    figure.savefig(tmp_path / "map.png", bbox_inches="tight", pad_inches=0.16)
+    page = np.asarray(Image.open(tmp_path / "map.png").convert("RGB"))
+    assert (page[:12] == 255).all()
+    assert (page[-12:] == 255).all()
+    assert (page[:, :12] == 255).all()
+    assert (page[:, -12:] == 255).all()
+
     figure.canvas.draw()
-    boxes = [text.get_window_extent(renderer) for text in (*figure.texts, axes.xaxis.label, axes.yaxis.label)]
-    width, height = figure.get_size_inches() * figure.dpi
-    for box in boxes:
-        assert 0 <= box.x0 < box.x1 <= width
-        assert 0 <= box.y0 < box.y1 <= height
+    texts = [text for text in figure.findobj(Text) if len(text.get_text()) > len("-1000")]  # but for the ticks
+    assert len(texts) == 4
+    boxes = [artist.get_window_extent() for artist in (*texts, *figure.findobj(OffsetImage))]
     assert not any(box.overlaps(other) for number, box in enumerate(boxes) for other in boxes[:number])
+
+
+def test_drawing_leaves_no_figure_open():
+    before = plt.get_fignums()
+    descriptor_figure(torch.rand(2, 1, 8, 8), np.zeros((2, 3, 2)), np.zeros(2), 0.0)
+    assert plt.get_fignums() == before
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 20, 21, 40])

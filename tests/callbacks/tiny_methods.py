@@ -1,7 +1,7 @@
 """The smallest modules and data that a real Trainer runs, for the tests of the callbacks."""
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,6 +17,42 @@ class Squares(Dataset):
 
     def __getitem__(self, index):
         return {"image": torch.full((1, 8, 8), index / self.count), "index": torch.tensor(index), "label": index % 3}
+
+
+class Patterns(Dataset):
+    """Patterns 4 x 4 of three classes with some noise, in order: a pure function of seed and index."""
+
+    def __init__(self, count, seed, labelled=True):
+        self.count, self.seed, self.labelled = count, seed, labelled
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        noise = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(1000 * self.seed + index))
+        noise[:, :, index % 3] += 0.4
+        return {"image": noise.clamp(max=1), "index": index} | ({"label": index % 3} if self.labelled else {})
+
+
+class PatternData(LightningDataModule):
+    """The datasets and loaders of the zoo's data modules."""
+
+    def __init__(self, batch_size=8, labelled=True, train=60, test=30):
+        super().__init__()
+        self.batch_size, self.labelled = batch_size, labelled
+        self.counts = {"train": train, "val": test, "test": test}
+
+    def dataset(self, split):
+        return Patterns(self.counts[split], seed=list(self.counts).index(split), labelled=self.labelled)
+
+    def train_dataloader(self):
+        return DataLoader(self.dataset("train"), batch_size=self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.dataset("val"), batch_size=self.batch_size)
+
+    def test_dataloader(self):
+        return DataLoader(self.dataset("test"), batch_size=self.batch_size)
 
 
 class Plain(LightningModule):

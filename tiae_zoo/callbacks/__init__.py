@@ -1,6 +1,9 @@
-"""What a training step should not know about: the pictures of a run."""
+"""What a training step should not know about: the pictures of a run, and what its descriptors are good for."""
 
 from tiae_zoo.callbacks.descriptor_map import DescriptorMap
+from tiae_zoo.callbacks.descriptor_probe import DescriptorProbe
+from tiae_zoo.callbacks.drawing import save_grid
 from tiae_zoo.callbacks.gallery import Gallery
+from tiae_zoo.callbacks.pictures import side_by_side
 
-__all__ = ["DescriptorMap", "Gallery"]
+__all__ = ["DescriptorMap", "DescriptorProbe", "Gallery", "save_grid", "side_by_side"]

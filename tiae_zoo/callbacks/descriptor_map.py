@@ -1,6 +1,7 @@
 """A map of the descriptors of transformed images: one tight cluster per image, or a cloud."""
 
 import csv
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,25 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from sklearn.decomposition import PCA
 from torch import Tensor
 
-from tiae_zoo.callbacks.drawing import save_png
-from tiae_zoo.callbacks.map_drawing import descriptor_figure
+from tiae_zoo.callbacks.descriptors import NEEDED, describe_transformed, offers_descriptors
+from tiae_zoo.callbacks.drawing import GAP, INK, enlarged
 from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder
 from tiae_zoo.metrics.invariance import descriptor_moments, variance_ratio
+
+DPI = 100
+PLOT = 560  # px: side of the scatter plot
+THUMBNAIL = 64  # px: about the side of an image beside it
+
+Points = NDArray[np.float64]
+Colour = tuple[float, float, float]
 
 
 class DescriptorMap(Callback):
@@ -54,10 +67,10 @@ class DescriptorMap(Callback):
         self._folder = None
         if stage != "test" or getattr(trainer, "fast_dev_run", False):
             return
-        if not callable(getattr(pl_module, "encode", None)) or not hasattr(pl_module, "family"):
+        if not offers_descriptors(pl_module):
             rank_zero_warn(
-                f"DescriptorMap draws nothing: {type(pl_module).__name__} lacks `encode(images)` or a transform "
-                "`family`. Add both, or take the callback out."
+                f"DescriptorMap draws nothing: {type(pl_module).__name__} lacks {NEEDED}. "
+                "Add both, or take the callback out."
             )
             return
         self._folder = pictures_folder(trainer)
@@ -85,68 +98,99 @@ class DescriptorMap(Callback):
         self._due = None
         if not batch or self._folder is None:
             return
-        descriptors = describe(pl_module, batch["image"], self.num_shifts, self.seed)  # (B, S, D)
+        repeated = batch["image"].repeat_interleave(self.num_shifts, 0)
+        descriptors = describe_transformed(pl_module, repeated, torch.Generator().manual_seed(self.seed))
+        descriptors = descriptors.unflatten(0, (-1, self.num_shifts))  # (B, S, D)
         if trainer.is_global_zero:
             points, shares = principal_plane(descriptors)
             path = free_path(self._folder / "descriptor_map.png")
             ratio = variance_ratio(descriptor_moments(descriptors)).item()  # the class would wait for the others
-            save_png(descriptor_figure(batch["image"], points, shares, ratio), path)
+            figure = descriptor_figure(batch["image"], points, shares, ratio)
+            figure.savefig(path, bbox_inches="tight", pad_inches=0.16)
             write_csv(path.with_suffix(".csv"), points, batch.get("index"), batch.get("label"))
 
 
-def describe(method: Any, images: Tensor, num_versions: int, seed: int) -> Tensor:
-    """Encode random transforms of images, image by image to bound the memory.
-
-    Args:
-        method: offers `encode` and `family.sample`.
-        images: (B, C, H, W).
-        num_versions: S, transforms of each image.
-        seed: of the transforms.
-
-    Returns:
-        float32 (B, S, D) on the CPU.
-
-    Raises:
-        ValueError: if `encode` does not give one vector for each image.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    described = []
-    with torch.no_grad():
-        for image in images:
-            transformed, _ = method.family.sample(image.expand(num_versions, -1, -1, -1), generator)
-            descriptors = method.encode(transformed)
-            if descriptors.ndim != 2 or len(descriptors) != num_versions:
-                raise ValueError(
-                    f"encode gave shape {tuple(descriptors.shape)} for {num_versions} images. "
-                    "Return one descriptor (D,) for each image."
-                )
-            described.append(descriptors.float().cpu())
-    return torch.stack(described)
-
-
-def principal_plane(descriptors: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def principal_plane(descriptors: Tensor) -> tuple[Points, NDArray[np.float64]]:
     """Project descriptors on the plane in which they vary most.
 
     Args:
         descriptors: (B, S, D).
 
     Returns:
-        Points (B, S, 2), and the share (2,) of the whole variance along each axis, in [0, 1]. The sign of an axis is
-        chosen so that its largest coefficient is positive: the same descriptors give the same map.
+        Points (B, S, 2), and the share (2,) of the whole variance along each axis, in [0, 1]. An axis that does not
+        exist, for a single dimension or descriptor, is 0.
     """
-    images, versions, features = descriptors.shape
-    flat = descriptors.reshape(-1, features).numpy().astype(np.float64)
-    centred = flat - flat.mean(0)
-    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
-    axes, shares = axes[:2], lengths[:2] ** 2 / max((lengths**2).sum(), np.finfo(np.float64).tiny)
-    axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]
-    points = centred @ axes.T
-    missing = 2 - len(axes)  # one dimension, or one descriptor
-    points = np.pad(points, ((0, 0), (0, missing)))
-    return points.reshape(images, versions, 2), np.pad(shares, (0, missing))
+    flat = descriptors.flatten(0, 1).double().numpy()
+    pca = PCA(min(2, *flat.shape), svd_solver="full")  # with signs that depend on the descriptors alone
+    with np.errstate(invalid="ignore"):  # no variance has no shares
+        points, missing = pca.fit_transform(flat), 2 - pca.n_components
+    shares = np.nan_to_num(pca.explained_variance_ratio_)
+    points = np.pad(points, ((0, 0), (0, missing))).reshape(*descriptors.shape[:2], 2)
+    return points, np.pad(shares, (0, missing))
 
 
-def write_csv(path: Path, points: NDArray[np.float64], index: Tensor | None, label: Tensor | None) -> None:
+def descriptor_figure(images: Tensor, points: Points, shares: NDArray[np.float64], ratio: float) -> Figure:
+    """Draw a scatter plot and, in the frame of its colour, each image it shows; to be saved with a tight box.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        points: (B, S, 2), the descriptors of S transforms of each image, in the plane.
+        shares: (2,), share of the whole variance along each axis, in [0, 1].
+        ratio: within / between variance of these descriptors.
+    """
+    figure = Figure((PLOT / DPI, PLOT / DPI), DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    colours = image_colours(len(images))
+    for cluster, colour in zip(points, colours, strict=True):
+        axes.scatter(cluster[:, 0], cluster[:, 1], s=18, color=colour, alpha=0.8, linewidths=0)
+    axes.set_aspect("equal", adjustable="datalim")  # distances on the map are distances between descriptors
+    axes.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)", color=INK)
+    axes.set_ylabel(f"second ({shares[1]:.0%})", color=INK)
+    axes.tick_params(labelsize="small", colors="#666666")
+    axes.set_axisbelow(True)
+    axes.grid(color="#eeeeee")
+    axes.spines[:].set_color("#bbbbbb")
+    heading = f"Descriptors of {len(images)} test images, {points.shape[1]} random transforms of each"
+    note = (
+        f"Within / between variance of these descriptors, in all dimensions: {ratio:.3g}\n"
+        "The logged variance_ratio is that of the whole test set at fixed transforms."
+    )
+    axes.set_title(heading, loc="left", color=INK, pad=38)
+    axes.annotate(note, (0, 1), (0, 6), "axes fraction", "offset points", va="bottom", color=INK, size="small")
+    legend = OffsetImage(np.asarray(image_legend(images, colours)), dpi_cor=False, interpolation="nearest")
+    axes.add_artist(AnnotationBbox(legend, (1.03, 1), xycoords="axes fraction", box_alignment=(0, 1), frameon=False))
+    return figure
+
+
+def image_legend(images: Tensor, colours: list[Colour]) -> Image.Image:
+    """Arrange small images, each in the frame of its colour, in columns not much higher than the plot.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        colours: one for each.
+    """
+    tiles = []
+    for picture, colour in zip(enlarged(images, THUMBNAIL), colours, strict=True):
+        small = picture.reduce(max(1, round(max(picture.size) / THUMBNAIL)))
+        tiles.append(ImageOps.expand(small, 4, tuple(round(255 * part) for part in colour)))
+    width, height = (side + GAP for side in tiles[0].size)
+    columns = ceil(len(tiles) * height / (PLOT + GAP))
+    rows = ceil(len(tiles) / columns)
+    page = Image.new("RGB", (columns * width - GAP, rows * height - GAP), "white")
+    for number, tile in enumerate(tiles):
+        page.paste(tile, (number // rows * width, number % rows * height))
+    return page
+
+
+def image_colours(count: int) -> list[Colour]:
+    """Return one RGB colour in [0, 1] for each image: well apart for up to 20, along the rainbow beyond."""
+    if count <= 20:
+        palette = colormaps["tab20"]  # strong and pale in turn: the ten strong ones first
+        return [palette(2 * number % 20 + number // 10)[:3] for number in range(count)]
+    return [colormaps["turbo"](number / (count - 1))[:3] for number in range(count)]
+
+
+def write_csv(path: Path, points: Points, index: Tensor | None, label: Tensor | None) -> None:
     """Write a row for each descriptor: image, label (empty if unknown), transform, x, y.
 
     Args:

@@ -1,195 +1,142 @@
-"""Figures of images, exact to the pixel, without pyplot and so without any state outside the figure."""
+"""Grids of pictures under titles, exact to the pixel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Literal
 
+import matplotlib
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
-from torch.nn import functional as F
 
-Pixels = NDArray[np.uint8]
-
-DPI = 100
 TILE = 128  # px: about the side of an image as drawn
-MARGIN = 16  # px around a figure
+MARGIN = 16  # px around a page
 GAP = 8  # px between images
-TEXT_SIZE = 10.0  # pt
-HEADING_SIZE = 12.0  # pt
+TITLE, HEADING = 14, 17  # px: sizes of text
 LINE = 1.3  # line height in text sizes
-ASCENT = 0.75  # of a line lies above its baseline
 INK = "#222222"
-FRAME = 200  # grey around an image, so that a white one does not melt into the page
+FRAME = (200, 200, 200)  # around an image, so that a white one does not melt into the page
 NAN_COLOUR = (255, 0, 255)  # a pixel without a value is an error to be seen
+# Channels and regions: yellow, sky blue, vermilion, green, purple, orange; apart for colour-blind readers (Okabe and
+# Ito 2008). The first two add up to white.
+COLOURS = ((240, 228, 66), (86, 180, 233), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0))
 
 
-def new_figure(width: int, height: int) -> Figure:
-    """Return an empty white figure.
+def save_grid(columns: Mapping[str, Tensor], path: Path | str, heading: str = "") -> None:
+    """Write columns of images under their titles as a PNG, one row for each item of the batch.
 
-    Args:
-        width: in pixels.
-        height: in pixels.
-    """
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure at its own size.
+    One channel is drawn in grey and three as red, green and blue. Of any other number, such as the masks of hair and
+    face, each has a colour of `COLOURS` on black, added where they overlap: the first is yellow, the second sky blue,
+    both together white.
 
     Args:
-        figure: made by :func:`new_figure`.
-        path: of the file.
-    """
-    FigureCanvasAgg(figure).print_png(str(path))
-
-
-def to_pixels(images: Tensor, scale: int = 1) -> Pixels:
-    """Turn images into RGB pixels, each value repeated `scale` times along both axes.
-
-    Args:
-        images: (B, 1 or 3, H, W) in [0, 1]; what lies outside is clipped, NaN is painted magenta.
-        scale: whole factor.
-
-    Returns:
-        (B, H * scale, W * scale, 3).
-    """
-    images = images.detach().float().cpu().expand(-1, 3, -1, -1).movedim(1, 3)
-    pixels = images.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8).numpy().copy()
-    pixels[images.isnan().any(3).numpy()] = NAN_COLOUR
-    return pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-
-
-def tile_scale(images: Tensor) -> int:
-    """Return the whole factor that draws images (B, C, H, W) about `TILE` pixels large, at least 1."""
-    return max(1, round(TILE / max(images.shape[-2:])))
-
-
-def thumbnails(images: Tensor) -> Pixels:
-    """Draw images (B, C, H, W) about half as large as `TILE`, shrinking or enlarging them by a whole factor."""
-    shrink = max(1, round(2 * max(images.shape[-2:]) / TILE))
-    small = F.avg_pool2d(images.float(), shrink)
-    return to_pixels(small, max(1, tile_scale(small) // 2))
-
-
-def framed(pixels: Pixels, colour: int | Sequence[int] = FRAME, width: int = 1) -> Pixels:
-    """Return images (B, H, W, 3) with a frame of `width` pixels around each."""
-    batch, height, length, _ = pixels.shape
-    result = np.empty((batch, height + 2 * width, length + 2 * width, 3), np.uint8)
-    result[:] = colour
-    result[:, width:-width, width:-width] = pixels
-    return result
-
-
-def image_grid(columns: Mapping[str, Tensor], heading: str = "") -> Figure:
-    """Draw columns of images under their titles, one row for each item of the batch.
-
-    Args:
-        columns: title -> images (B, 1 or 3, H, W) in [0, 1], in reading order, as many in each; the size may differ.
+        columns: title -> images (B, C, H, W) in [0, 1], in reading order, as many in each; size and channels may
+            differ. What lies outside [0, 1] is clipped, NaN is painted magenta.
+        path: of the file; its folder is made.
         heading: a line above all.
-
-    Returns:
-        The figure. A pixel of an image covers a square of whole pixels.
 
     Raises:
         ValueError: names the column that is no such batch of images.
     """
-    validate_columns(columns)
-    tiles = [framed(to_pixels(images, tile_scale(images))) for images in columns.values()]
-    row_height = max(tile.shape[1] for tile in tiles)
-    widths = [max(tile.shape[2], longest_word(title)) for title, tile in zip(columns, tiles, strict=True)]
-    titles = [wrap(title, width) for title, width in zip(columns, widths, strict=True)]
-    grid_width = max(sum(widths) + GAP * (len(widths) - 1), longest_word(heading, HEADING_SIZE))
-    heading = wrap(heading, grid_width, HEADING_SIZE)
-    rows = len(tiles[0])
-    grid_height = rows * row_height + (rows - 1) * GAP
-    top = MARGIN + text_height(heading, HEADING_SIZE) + max(text_height(title) for title in titles) + GAP
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    image_grid(columns, heading).save(path, "PNG")
 
-    figure = new_figure(2 * MARGIN + grid_width, top + grid_height + MARGIN)
-    write(figure, heading, MARGIN, MARGIN, HEADING_SIZE)
-    page = np.full((grid_height, grid_width, 3), 255, np.uint8)
-    left = 0
-    for title, tile, width in zip(titles, tiles, widths, strict=True):
-        write(figure, title, MARGIN + left + width / 2, top - GAP / 2 - text_height(title), ha="center")
-        x = left + (width - tile.shape[2]) // 2
-        for row, image in enumerate(tile):
-            y = row * (row_height + GAP) + (row_height - tile.shape[1]) // 2
-            page[y : y + tile.shape[1], x : x + tile.shape[2]] = image
+
+def image_grid(columns: Mapping[str, Tensor], heading: str = "") -> Image.Image:
+    """Return what :func:`save_grid` writes; a pixel of an image covers a square of whole pixels."""
+    validate_columns(columns)
+    tiles = [[ImageOps.expand(image, 1, FRAME) for image in enlarged(images)] for images in columns.values()]
+    widths = [max(column[0].width, longest_word(title, TITLE)) for title, column in zip(columns, tiles, strict=True)]
+    titles = [wrap(title, width, TITLE) for title, width in zip(columns, widths, strict=True)]
+    width = max(sum(widths) + GAP * (len(widths) - 1), longest_word(heading, HEADING))
+    heading = wrap(heading, width, HEADING)
+    row_height = max(column[0].height for column in tiles) + GAP
+    above = text_height(heading, HEADING) + (GAP if heading else 0)
+    top = MARGIN + above + max(text_height(title, TITLE) for title in titles) + GAP
+
+    page = Image.new("RGB", (width + 2 * MARGIN, top + len(tiles[0]) * row_height - GAP + MARGIN), "white")
+    draw = ImageDraw.Draw(page)
+    write(draw, heading, MARGIN, MARGIN, HEADING, "la")
+    left = MARGIN
+    for title, column, width in zip(titles, tiles, widths, strict=True):
+        write(draw, title, left + width // 2, top - GAP - text_height(title, TITLE), TITLE, "ma")
+        for row, tile in enumerate(column):
+            y = top + row * row_height + (row_height - GAP - tile.height) // 2
+            page.paste(tile, (left + (width - tile.width) // 2, y))
         left += width + GAP
-    paste(figure, page, MARGIN, top)
-    return figure
+    return page
 
 
 def validate_columns(columns: Mapping[str, Tensor]) -> None:
-    """Check what :func:`image_grid` draws.
+    """Check what :func:`save_grid` draws.
 
     Args:
         columns: title -> images.
 
     Raises:
-        ValueError: names the first column that is no batch of images (B, 1 or 3, H, W) of the common length.
+        ValueError: names the first column that is no batch of images (B, C, H, W) of the common length.
     """
     if not columns:
         raise ValueError("There is no column of images to draw. Return at least one from `gallery`.")
     length = len(next(iter(columns.values())))
     for title, images in columns.items():
-        if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) != length or length == 0:
+        if images.ndim != 4 or images.numel() == 0 or len(images) != length:
             raise ValueError(
                 f"The column {title!r} has shape {tuple(images.shape)}. "
-                f"Give images ({length or 'B'}, 1 or 3, H, W) in [0, 1], as many in every column and at least one."
+                f"Give images ({length or 'B'}, C, H, W) in [0, 1], as many in every column and at least one."
             )
 
 
-def paste(figure: Figure, pixels: Pixels, left: int, top: int) -> None:
-    """Put an image (H, W, 3) on a figure, pixel for pixel, `left` and `top` pixels from its upper left corner."""
-    height = round(figure.get_figheight() * DPI)
-    figure.figimage(pixels, left, height - top - pixels.shape[0], origin="upper")
+def to_pictures(images: Tensor) -> list[Image.Image]:
+    """Return RGB pictures of images (B, C, H, W) in [0, 1], by the rules of :func:`save_grid`."""
+    images = images.detach().float().cpu().clamp(0, 1)  # NaN stays NaN
+    channels = images.shape[1]
+    if channels in (1, 3):
+        colours = images.expand(-1, 3, -1, -1)
+    else:
+        palette = torch.tensor(list(islice(cycle(COLOURS), channels))) / 255  # (C, 3)
+        colours = torch.einsum("bchw,cr->brhw", images, palette).clamp(max=1)
+    pixels = colours.nan_to_num().mul(255).round().byte().movedim(1, 3).numpy().copy()  # (B, H, W, 3)
+    pixels[images.isnan().any(1).numpy()] = NAN_COLOUR
+    return [Image.fromarray(picture) for picture in pixels]
 
 
-def write(
-    figure: Figure, text: str, left: float, top: float, size: float = TEXT_SIZE, ha: Literal["left", "center"] = "left"
-) -> None:
-    """Write lines of text on evenly spaced baselines; `$` and `_` are ordinary letters.
+def enlarged(images: Tensor, side: int = TILE) -> list[Image.Image]:
+    """Return pictures of images (B, C, H, W), enlarged by the whole factor that brings them nearest to `side`."""
+    factor = max(1, round(side / max(images.shape[-2:])))
+    return [ImageOps.scale(picture, factor, Image.Resampling.NEAREST) for picture in to_pictures(images)]
 
-    Args:
-        figure: made by :func:`new_figure`.
-        text: lines to write.
-        left: where the text starts or has its centre, in pixels from the left edge.
-        top: where the block of :func:`text_height` starts, in pixels from the upper edge.
-        size: in points.
-        ha: what `left` means.
-    """
-    width, height = figure.get_size_inches() * DPI
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return matplotlib's own font, which has Greek letters and is on every system; `size` in pixels."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def write(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, size: int, anchor: str) -> None:
+    """Write lines of text from `y` down, starting (anchor `la`) or centred (`ma`) at `x`."""
     for number, line in enumerate(text.splitlines()):
-        baseline = top + text_height(line, size) * (number + ASCENT)
-        figure.text(
-            left / width, 1 - baseline / height, line, size=size, color=INK, ha=ha, va="baseline", parse_math=False
-        )
+        draw.text((x, y + number * round(LINE * size)), line, INK, font(size), anchor)
 
 
-def text_width(text: str, size: float = TEXT_SIZE) -> int:
+def text_width(text: str, size: int) -> int:
     """Return the width of one line in pixels."""
-    renderer = FigureCanvasAgg(Figure(dpi=DPI)).get_renderer()
-    return int(np.ceil(renderer.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0]))
+    return int(np.ceil(font(size).getlength(text)))
 
 
-def text_height(text: str, size: float = TEXT_SIZE) -> int:
+def text_height(text: str, size: int) -> int:
     """Return the height of a text of one or more lines in pixels, 0 for none."""
-    return len(text.splitlines()) * round(LINE * size * DPI / 72)
+    return len(text.splitlines()) * round(LINE * size)
 
 
-def longest_word(text: str, size: float = TEXT_SIZE) -> int:
+def longest_word(text: str, size: int) -> int:
     """Return the width in pixels below which :func:`wrap` cannot go."""
     return max((text_width(word, size) for word in text.split()), default=0)
 
 
-def wrap(text: str, width: int, size: float = TEXT_SIZE) -> str:
+def wrap(text: str, width: int, size: int) -> str:
     """Break a text between words into lines of at most `width` pixels."""
     lines: list[str] = []
     for word in text.split():

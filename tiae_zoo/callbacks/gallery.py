@@ -3,21 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
-from lightning.pytorch.utilities.seed import isolate_rng
 
-from tiae_zoo.callbacks.drawing import image_grid, save_png
-from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder
+from tiae_zoo.callbacks.drawing import save_grid
+from tiae_zoo.callbacks.pictures import FirstImages, free_path, gallery_columns, pictures_folder
 
 
 class Gallery(Callback):
     """Draw the columns that the method's `gallery` gives for the first images of the validation and the test set.
 
-    A method takes part by offering `gallery(batch) -> dict[str, Tensor]`: column title -> images (B, 1 or 3, H, W) in
-    [0, 1], in reading order. It is called with a batch of the first `num_images` images, without gradients, in
-    evaluation mode and with the same random numbers every time; those of the training are left as they were.
+    A method takes part by offering `gallery(batch) -> dict[str, Tensor]`: column title -> images (B, C, H, W) in
+    [0, 1], in reading order; `save_grid` tells how they are drawn. It is called with a batch of the first `num_images`
+    images, without gradients, in evaluation mode and with the same random numbers every time; those of the training
+    are left as they were.
 
     The files lie in `pictures/` in the run's folder: `val_000500.png` after 500 training batches, `validate.png` and
     `test.png`. Nothing is overwritten: a second `test.png` is called `test_2.png`. Only the first process writes; the
@@ -73,10 +72,14 @@ class Gallery(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect images, and draw as soon as there are enough."""
-        self._collect(trainer, pl_module, batch, dataloader_idx)
+        if self._due is None or dataloader_idx > 0:
+            return
+        self._due.add(batch)
+        if self._due.missing <= 0:
+            self._draw(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw a validation set that is smaller than the picture."""
+        """Draw a set that is smaller than the picture."""
         self._draw(trainer, pl_module)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -84,41 +87,18 @@ class Gallery(Callback):
         if self._folder is not None:
             self._due = FirstImages(self.num_images)
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Collect images, and draw as soon as there are enough."""
-        self._collect(trainer, pl_module, batch, dataloader_idx)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw a test set that is smaller than the picture."""
-        self._draw(trainer, pl_module)
-
-    def _collect(self, trainer: Trainer, pl_module: LightningModule, batch: Any, dataloader_idx: int) -> None:
-        if self._due is None or dataloader_idx > 0:
-            return
-        self._due.add(batch)
-        if self._due.missing <= 0:
-            self._draw(trainer, pl_module)
+    on_test_batch_end = on_validation_batch_end
+    on_test_epoch_end = on_validation_epoch_end
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         images, self._due = self._due, None
         batch = images.take() if images is not None else {}
         if not batch or self._folder is None:
             return
-        with torch.no_grad(), isolate_rng():
-            torch.manual_seed(0)
-            method: Any = pl_module
-            columns = method.gallery(batch)  # on every process: a sharded model needs all of them
+        columns = gallery_columns(pl_module, batch)  # on every process: a sharded model needs all of them
         if trainer.is_global_zero:
             name, heading = _name_and_heading(trainer)
-            save_png(image_grid(columns, heading), free_path(self._folder / name))
+            save_grid(columns, free_path(self._folder / name), heading)
 
 
 def _name_and_heading(trainer: Trainer) -> tuple[str, str]:

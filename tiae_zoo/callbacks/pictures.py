@@ -1,10 +1,12 @@
-"""What the picture callbacks share: the first images of a set, and a folder in the run."""
+"""What the callbacks share: the first images of a set, a method's pictures and descriptors, a folder in the run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 
@@ -44,6 +46,33 @@ class FirstImages:
         parts, self._parts = self._parts, []
         names = set[str]().union(*parts).intersection(*parts)
         return {name: torch.cat([part[name] for part in parts]) for name in sorted(names)}
+
+
+def gallery_columns(method: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what a method's `gallery` gives, without gradients and by the same random numbers every time."""
+    with torch.no_grad(), isolate_rng():
+        torch.manual_seed(0)
+        return dict(method.gallery(batch))
+
+
+def side_by_side(methods: Mapping[str, Any], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Join the galleries of several methods for the same images, to be drawn by `save_grid`.
+
+    Args:
+        methods: name -> a module in evaluation mode that offers `gallery`.
+        batch: for all of them, on their device.
+
+    Returns:
+        title -> images (B, C, H, W). A column that is the same for all, such as the input, comes once; the others are
+        named `<method>: <title>`.
+    """
+    galleries = {name: gallery_columns(method, batch) for name, method in methods.items()}
+    columns = {}
+    for name, gallery in galleries.items():
+        for title, images in gallery.items():
+            shared = all(title in other and torch.equal(other[title], images) for other in galleries.values())
+            columns[title if shared else f"{name}: {title}"] = images
+    return columns
 
 
 def pictures_folder(trainer: Trainer) -> Path:

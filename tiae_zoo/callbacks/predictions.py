@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain, cycle, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,8 +14,9 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from PIL import Image
 from torch import Tensor
 
-# Region colours: background dark, then colours that stay apart for colour-blind readers (Okabe and Ito 2008).
-COLOURS = ((30, 30, 30), (240, 228, 66), (86, 180, 233), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0))
+from tiae_zoo.callbacks.drawing import COLOURS
+
+BACKGROUND = (30, 30, 30)
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -97,10 +99,6 @@ def file_names(names: Sequence[str]) -> list[str]:
 
 def _write_regions(path: Path, regions: np.ndarray) -> None:
     picture = Image.fromarray(regions, mode="P")
-    picture.putpalette([channel for colour in _palette() for channel in colour])
+    picture.putpalette([*BACKGROUND, *islice(cycle(chain(*COLOURS)), 3 * 255)])
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
-
-
-def _palette() -> list[tuple[int, int, int]]:
-    return [COLOURS[0], *(COLOURS[1 + i % (len(COLOURS) - 1)] for i in range(255))]
