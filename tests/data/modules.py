@@ -1,10 +1,11 @@
 """The data modules under test, on tiny pictures."""
 
-from tiae_zoo.data import CUB, LFW, MNIST, Colored2MNIST, Flowers, Folder
+from tiae_zoo.data import CUB, LFW, MNIST, Colored2MNIST, Flowers, Folder, LFWParts, MaskFolder
 from tiae_zoo.data.backgrounds import NoiseBackgrounds, PhotoBackgrounds
 
 SMALL = {"image_size": 32, "batch_size": 4, "num_workers": 0}
 OWN = {"images": "folder/images", "masks": "folder/masks"}
+DEPTHS = {"images": "depths", "channels": 1, "value_range": (0, 2000)}
 MODULES = {
     "mnist": lambda **k: MNIST(**SMALL | k),
     "digits": lambda **k: MNIST(**SMALL | {"source": "digits"} | k),
@@ -16,6 +17,10 @@ MODULES = {
     "cub official": lambda **k: CUB(**SMALL | {"protocol": "official"} | k),
     "folder": lambda **k: Folder(**SMALL | OWN | k),
     "folder without masks": lambda **k: Folder(**SMALL | OWN | {"masks": None} | k),
+    "lfw parts": lambda **k: LFWParts(**SMALL | k),
+    "grasps": lambda **k: MaskFolder(**SMALL | {"folder": "grasps", "classes": {"hand": 1, "object": 2}} | k),
+    "grasps as found": lambda **k: MaskFolder(**SMALL | {"folder": "grasps"} | k),
+    "depths": lambda **k: Folder(**SMALL | DEPTHS | k),
     "digits on noise": lambda **k: MNIST(**SMALL | {"source": "digits", "backgrounds": NoiseBackgrounds()} | k),
     "folder on photos": lambda **k: Folder(**SMALL | OWN | {"backgrounds": PhotoBackgrounds("rooms")} | k),
 }

@@ -14,16 +14,16 @@ from tiae_zoo.data import CUB, LFW, MNIST, DataError, Flowers
 
 def test_damaged_images_are_named_counted_and_left_out(tmp_path):
     folder = write_lfw(tmp_path)
-    for name in ("Person_000/Person_000_0001", "Person_001/Person_001_0002"):
+    for name in ("Person_No_0/Person_No_0_0001", "Person_No_1/Person_No_1_0002"):
         (folder / "lfw_funneled" / f"{name}.jpg").write_bytes(b"damaged")
     for _ in range(2):  # at the first decoding, and from the cache
         data = LFW(root=str(tmp_path), **SMALL)
         with pytest.warns(
-            UserWarning, match=r"2 of 24 images of lfw/train are damaged.*Person_000_0001 \(.*Person_001_0002"
+            UserWarning, match=r"2 of 24 images of lfw/train are damaged.*Person_No_0_0001 \(.*Person_No_1_0002"
         ):
             data.setup("fit")
         assert len(data.names("train")) == 22
-        assert "Person_000_0001" not in data.names("train")
+        assert "Person_No_0_0001" not in data.names("train")
 
 
 def test_images_the_system_refuses_once_are_there_the_next_time(tmp_path, monkeypatch):
@@ -31,13 +31,13 @@ def test_images_the_system_refuses_once_are_there_the_next_time(tmp_path, monkey
     opened = Image.open
 
     def refuse(path, *args, **kwargs):
-        if path.name == "Person_001_0002.jpg":
+        if path.name == "Person_No_1_0002.jpg":
             raise OSError(errno.EMFILE, "Too many open files")
         return opened(path, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(Image, "open", refuse)
-        with pytest.raises(DataError, match=r"Person_001_0002\.jpg cannot be read \(Too many open files\)"):
+        with pytest.raises(DataError, match=r"Person_No_1_0002\.jpg cannot be read \(Too many open files\)"):
             LFW(root=str(tmp_path), **SMALL).names("train")
     assert len(LFW(root=str(tmp_path), **SMALL).names("train")) == 24
 

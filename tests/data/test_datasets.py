@@ -10,7 +10,7 @@ from tiae_zoo.data import CUB, LFW, MNIST, DataError, Folder
 def test_faces_have_the_lists_splits_and_masks_of_hair_and_face():
     data = MODULES["lfw"]()
     assert [len(data.names(split)) for split in ("train", "val", "test")] == [24, 6, 6]
-    assert data.names("val")[0] == "Person_012_0001"
+    assert data.names("val")[0] == "Person_No_12_0001"
     sample = data.dataset("val")[0]
     bright = sample["image"].mean(0) > 0.45
     assert (bright == (sample["mask"] == 1)).float().mean() > 0.95
@@ -58,6 +58,8 @@ def test_digits_scale_with_the_image_size():
         (lambda: LFW(image_size=0), "image_size=0"),
         (lambda: Folder("x", val_fraction=0.6, test_fraction=0.5), "sum below 1"),
         (lambda: Folder("x", num_classes=3), "mask_rule='index'"),
+        (lambda: Folder("x", value_range=(0, 4000)), "channels=1"),
+        (lambda: Folder("x", channels=1, value_range=(5, 5)), "from a lower to a higher"),
     ],
 )
 def test_impossible_arguments_are_refused_with_a_hint(make, hint):

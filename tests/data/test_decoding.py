@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import InterpolationMode
 
 from tiae_zoo.data import DataError
-from tiae_zoo.data.decode import DamagedImageError, IndexMask, Item, ThresholdMask, decode, square, votes_mask
+from tiae_zoo.data.decode import DamagedImageError, Grey, IndexMask, Item, ThresholdMask, decode, square, votes_mask
 from tiae_zoo.data.flowers import segmim_mask
 from tiae_zoo.data.lfw import parts_mask
 
@@ -68,6 +68,30 @@ def test_every_kind_of_image_becomes_rgb(kind, tmp_path):
     assert pixels.shape == (3, 20, 20)
     assert pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_of_image_becomes_grey(kind, tmp_path):
+    image, suffix, expected = kinds()[kind]
+    image.save(tmp_path / f"it.{suffix}")
+    pixels, _ = decode(Item("it", tmp_path / f"it.{suffix}"), 20, "antialias", votes_mask, False, Grey())
+    assert pixels.shape == (1, 20, 20)
+    assert pixels.dtype == np.uint8
+    luma = np.tensordot((0.299, 0.587, 0.114), expected, 1)
+    assert np.abs(pixels[0] - luma).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float32])
+def test_a_range_of_values_becomes_black_to_white(kind):
+    values = np.array([[0, 50, 100, 160, 200, 250]], kind)
+    scaled = [[0, 0, 0, 153, 255, 255]]
+    assert np.asarray(Grey((100, 200))(Image.fromarray(values))).tolist() == scaled
+
+
+def test_what_was_not_measured_is_black():
+    depths = Image.fromarray(np.array([[np.nan, 0.5, 1.0, np.inf]], np.float32))
+    assert np.asarray(Grey((0.5, 1))(depths)).tolist() == [[0, 0, 255, 0]]
+    assert np.asarray(Grey()(depths)).tolist() == [[0, 128, 255, 0]]
 
 
 def test_palette_transparency_shows_white(tmp_path):

@@ -4,9 +4,12 @@ import itertools
 import shutil
 import warnings
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from tests.data.modules import OWN, SMALL
+from tests.data.modules import MODULES, OWN, SMALL
 from tests.fakes import write_folder
 from tiae_zoo.data import DataError, Folder
 
@@ -104,3 +107,29 @@ def test_folders_split_already(tmp_path):
     assert [len(data.names(split)) for split in ("train", "val")] == [24, 24]
     with pytest.raises(DataError, match=r"no folder .*test"):
         data.setup("test")
+
+
+def test_depths_keep_their_proportion(fake_data):
+    data = MODULES["depths"](resize="nearest", image_size=48)
+    dataset = data.dataset("predict")
+    with Image.open(fake_data / "depths" / data.names("predict")[0]) as file:
+        millimetres = np.asarray(file)[4:52]
+    assert dataset[0]["image"].shape == (1, 48, 48)
+    assert np.abs(dataset[0]["image"][0].numpy() - millimetres / 2000).max() < 0.003
+    others = MODULES["depths"](value_range=(500, 1500), resize="nearest", image_size=48)
+    expected = ((millimetres - 500.0) / 1000).clip(0, 1)
+    assert np.abs(others.dataset("predict")[0]["image"][0].numpy() - expected).max() < 0.003
+
+
+def test_depths_of_an_unknown_range_are_not_taken_as_black():
+    with pytest.raises(DataError, match=r"nearly black.*--data\.value_range '\[0, 4000\]' for depths in millim"):
+        MODULES["depths"](value_range=None).setup("fit")
+    MODULES["depths"](value_range=(0, 65535)).setup("fit")
+
+
+def test_grey_pictures_keep_their_masks():
+    grey, colour = Folder(channels=1, **OWN, **SMALL).dataset("test"), Folder(**OWN, **SMALL).dataset("test")
+    for a, b in zip(grey, colour, strict=True):
+        luma = (b["image"] * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0)
+        assert torch.allclose(a["image"][0], luma, atol=0.01)
+        assert torch.equal(a["mask"], b["mask"])

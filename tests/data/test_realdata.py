@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tiae_zoo.data import CUB, LFW, MNIST, DataError, Flowers, Folder
+from tiae_zoo.data import CUB, LFW, MNIST, DataError, Flowers, Folder, LFWParts
+from tiae_zoo.data.backgrounds import PhotoBackgrounds
 from tiae_zoo.data.digits import FILES
 from tiae_zoo.data.download import file_digest
 
@@ -45,6 +46,28 @@ def test_faces_have_redos_splits_and_whole_masks(needs):
     # faces are in the middle of funneled photos
     centre = torch.stack([data.dataset("test")[i]["mask"][28:36, 28:36] for i in range(100)])
     assert (centre == 1).float().mean() > 0.95
+
+
+def test_parts_of_faces_are_all_there(needs):
+    needs("lfw")
+    data = LFWParts(num_workers=0)
+    data.setup()
+    assert [len(data.names(split)) for split in ("train", "val", "test")] == [2304, 294, 329]
+    images = torch.stack([sample["image"] for sample in data.dataset("val")])
+    assert images.shape == (294, 2, 32, 32)
+    hair, face = images.mean((0, 2, 3))
+    assert 0.02 < hair < face < 0.5
+    assert images[:, 1, 14:18, 14:18].mean() > 0.95
+
+
+def test_rooms_are_split_by_photos(real_data, needs):
+    needs("rooms")
+    sizes = []
+    for split in ("train", "val", "test"):
+        draw = PhotoBackgrounds("rooms").open(split, 32, 1, real_data)
+        sizes.append(len(draw.keywords["photos"]))
+        assert draw(range(100)).std() > 0.1
+    assert sizes == [432, 48, 40]
 
 
 def test_flowers_have_the_official_splits(needs):

@@ -63,7 +63,7 @@ def write_lfw(root: str | Path, train: int = 24, val: int = 6, test: int = 6, se
     for split, count in (("train", train), ("val", val), ("test", test)):
         lines = []
         for _ in range(count):
-            person = f"Person_{number // 2:03d}"
+            person = f"Person_No_{number // 2}"
             name = f"{person}_{number % 2 + 1:04d}"
             number += 1
             photo, inside = scene(rng, 50, 50)
@@ -168,6 +168,34 @@ def write_rooms(root: str | Path, train: int = 12, test: int = 3, seed: int = 0)
     return folder
 
 
+def write_grasps(root: str | Path, count: int = 24, seed: int = 0) -> Path:
+    """Label maps as palette PNGs, several sizes, one in a subfolder: ground 0, hand 1, object 2."""
+    folder = Path(root) / "grasps"
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        _, thing = scene(rng, 48 + 4 * (i % 5), 56)
+        numbers = np.where(thing, 2, 0).astype(np.uint8)
+        numbers[np.roll(thing, 12, axis=1) & ~thing] = 1
+        label_map = Image.fromarray(numbers)
+        label_map.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+        path = folder / ("cups" if i == 0 else "") / f"grasp_{i:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        label_map.save(path)
+    return folder
+
+
+def write_depths(root: str | Path, count: int = 24, seed: int = 0) -> Path:
+    """Depths in millimetres as 16-bit PNGs: an object before a wall at 1500, and 0 where nothing was measured."""
+    folder = Path(root) / "depths"
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        _, thing = scene(rng, 48, 56)
+        depth = np.where(thing, rng.integers(600, 900), 1500)
+        depth[rng.random(depth.shape) < 0.02] = 0
+        _save(depth.astype(np.uint16), folder / f"depth_{i:03d}.png")
+    return folder
+
+
 def write_document(root: str | Path, seed: int = 0) -> Path:
     """A photo of a page, `page.png`: three lines of dark letters on paper that lies in a shadow at the left."""
     folder = Path(root) / "documents"
@@ -179,9 +207,22 @@ def write_document(root: str | Path, seed: int = 0) -> Path:
     return folder
 
 
+WRITERS = (
+    write_mnist,
+    write_lfw,
+    write_flowers,
+    write_cub,
+    write_folder,
+    write_rooms,
+    write_grasps,
+    write_depths,
+    write_document,
+)
+
+
 def write_all(root: str | Path) -> Path:
     """Every dataset; returns the root."""
-    for write in (write_mnist, write_lfw, write_flowers, write_cub, write_folder, write_rooms, write_document):
+    for write in WRITERS:
         write(root)
     return Path(root)
 

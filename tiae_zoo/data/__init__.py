@@ -6,8 +6,21 @@ from tiae_zoo.data.cub import CUB
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.flowers import Flowers
 from tiae_zoo.data.folder import Folder
-from tiae_zoo.data.lfw import LFW
+from tiae_zoo.data.lfw import LFW, LFWParts
+from tiae_zoo.data.maskfolder import MaskFolder
 from tiae_zoo.data.mnist import MNIST
 from tiae_zoo.data.page import PagePatches
 
-__all__ = ["CUB", "LFW", "MNIST", "Colored2MNIST", "DataError", "Flowers", "Folder", "PagePatches", "ZooDataModule"]
+__all__ = [
+    "CUB",
+    "LFW",
+    "MNIST",
+    "Colored2MNIST",
+    "DataError",
+    "Flowers",
+    "Folder",
+    "LFWParts",
+    "MaskFolder",
+    "PagePatches",
+    "ZooDataModule",
+]

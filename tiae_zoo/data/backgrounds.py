@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from tiae_zoo.data.cache import Store, StoreWriter, decode_all, open_store, warn_of_damaged
-from tiae_zoo.data.decode import Bytes, Item, load_image, to_pixels
+from tiae_zoo.data.decode import Bytes, Grey, Item, load_image, to_pixels
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.places import SUFFIXES, find_folder, pictures
 from tiae_zoo.data.seeding import generator
@@ -110,7 +110,7 @@ class PhotoBackgrounds(Backgrounds):
         items = [Item(str(path), path) for path in paths]
 
         def read(item: Item) -> tuple[Bytes, None]:
-            return to_pixels(load_image(item.image, turn=True), self.photo_size, "antialias", channels), None
+            return to_pixels(load_image(item.image, turn=True), self.photo_size, "antialias", shades_of(channels)), None
 
         photos = open_store("backgrounds", about, paths, lambda writer: decode_all(writer, items, read, what))
         warn_of_damaged(photos, what)
@@ -135,6 +135,11 @@ def draw_pieces(indices: Sequence[int], *, photos: Store, seed: int, split: str,
         cut = photos.images[photo, :, top : top + size, left : left + size]
         piece[:] = cut[..., ::-1] if flipped else cut
     return torch.from_numpy(pieces).float().div_(255)
+
+
+def shades_of(channels: int) -> Grey | None:
+    """How photos are decoded for images of so many channels: to grey for one, else in colour."""
+    return Grey() if channels == 1 else None
 
 
 def photos_of(folder: Path, split: str) -> list[Path]:
@@ -171,5 +176,5 @@ def write_tiles(writer: StoreWriter, split: str, size: int, channels: int) -> No
         for row, column in itertools.product(range(3), range(5)):
             if {1: "test", 3: "val"}.get(column, "train") == split:
                 tile = photo[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-                pixels = to_pixels(Image.fromarray(tile), size, "antialias", channels)
+                pixels = to_pixels(Image.fromarray(tile), size, "antialias", shades_of(channels))
                 writer.add(f"{Path(name).stem}_{row}_{column}", pixels)

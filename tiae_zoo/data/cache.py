@@ -73,11 +73,13 @@ class StoreWriter:
         labels: One class a sample, or none at all.
         damaged: What was left out: name -> reason.
         regions: Every value that occurs in a mask.
+        highest: The highest value that occurs in each channel of the images.
     """
 
     def __init__(self, path: Path) -> None:
         self.names: list[str] = []
         self.regions: set[int] = set()
+        self.highest: Bytes = np.zeros(1, np.uint8)
         self.labels: list[int] = []
         self.damaged: dict[str, str] = {}
         self._path = path
@@ -88,6 +90,7 @@ class StoreWriter:
         """Append one sample: image (C, S, S), mask (S, S). Either all samples have a mask (a label), or none."""
         self._image_shape = image.shape
         self.names.append(name)
+        self.highest = np.maximum(self.highest, image.max(axis=(1, 2)))
         self._files["images"].write(np.ascontiguousarray(image).data)
         if mask is not None:
             self._files["masks"].write(np.ascontiguousarray(mask).data)

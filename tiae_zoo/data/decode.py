@@ -28,6 +28,25 @@ class DamagedImageError(Exception):
 
 
 @dataclass(frozen=True)
+class Grey:
+    """Images in one channel.
+
+    Attributes:
+        value_range: The values in grey files that are black and white; what lies beyond is cut off. None: 0 and the
+            highest value that a file of its kind can hold (255; 65535 for 16 bits).
+    """
+
+    value_range: tuple[float, float] | None = None
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The image in 8-bit grey; of colours their luma, of transparency white."""
+        plain = image if image.mode in ("I", "F") or image.mode.startswith("I;16") else as_rgb(image).convert("L")
+        if self.value_range is not None:
+            return stretched(plain, *self.value_range)
+        return eight_bits(plain)
+
+
+@dataclass(frozen=True)
 class Item:
     """One sample as files.
 
@@ -44,7 +63,9 @@ class Item:
     label: int | None = None
 
 
-def decode(item: Item, size: int, resize: Resize, rule: MaskRule, turn: bool) -> tuple[Bytes, Bytes | None]:
+def decode(
+    item: Item, size: int, resize: Resize, rule: MaskRule, turn: bool, shades: Grey | None = None
+) -> tuple[Bytes, Bytes | None]:
     """Read one sample.
 
     Args:
@@ -53,16 +74,17 @@ def decode(item: Item, size: int, resize: Resize, rule: MaskRule, turn: bool) ->
         resize: How the image (never the mask) is interpolated.
         rule: What the mask file's pixels mean.
         turn: Obey the camera's EXIF orientation. Official sets drew their masks on the unturned pixels.
+        shades: How the image becomes grey; None: it stays in colour.
 
     Returns:
-        Image (3, size, size) and mask (size, size), None if the item has none.
+        Image (3 or 1, size, size) and mask (size, size), None if the item has none.
 
     Raises:
         DamagedImageError: the files cannot be decoded, or do not belong together.
         DataError: a file, which may be sound, cannot be read for now.
     """
     image = load_image(item.image, turn)
-    small = to_pixels(image, size, resize)
+    small = to_pixels(image, size, resize, shades)
     if item.mask is None:
         return small, None
     mask = load_image(item.mask, turn)
@@ -96,10 +118,11 @@ def load_image(path: Path, turn: bool) -> Image.Image:
         raise DamagedImageError(f"{path.name}: {error}") from error
 
 
-def to_pixels(image: Image.Image, size: int, resize: Resize, channels: int = 3) -> Bytes:
-    """An image of whatever kind as a square, (channels, size, size): in colour (3), or in grey (1)."""
-    image = square(as_rgb(image), size, resize)
-    return np.asarray(image.convert("L"))[None] if channels == 1 else np.asarray(image).transpose(2, 0, 1)
+def to_pixels(image: Image.Image, size: int, resize: Resize, shades: Grey | None = None) -> Bytes:
+    """An image of whatever kind as a square: (1, size, size) in these shades of grey, or (3, size, size) in colour."""
+    if shades is not None:
+        return np.asarray(square(shades(image), size, resize))[None]
+    return np.asarray(square(as_rgb(image), size, resize)).transpose(2, 0, 1)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
@@ -116,13 +139,21 @@ def eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         full = 65535.0
     elif image.mode in ("I", "F"):  # no range is declared: take the smallest usual one that holds the values
-        highest = float(np.asarray(image).max())
+        highest = float(np.nan_to_num(np.asarray(image), posinf=0).max())
         full = next((limit for limit in (1.0, 255.0) if image.mode == "F" and highest <= limit), 65535.0)
         full = 255.0 if image.mode == "I" and highest <= 255 else full
     else:
         return image
-    scaled = np.asarray(image).astype(np.float64) * (255 / full)
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    return stretched(image, 0.0, full)
+
+
+def stretched(image: Image.Image, low: float, high: float) -> Image.Image:
+    """Greys of any depth as 8-bit ones: `low` and what is below it black, `high` and what is above it white.
+
+    What is not a number (float files of depth cameras say so where nothing was measured) is black.
+    """
+    values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=low, posinf=low, neginf=low)
+    return Image.fromarray(np.clip(np.rint((values - low) * (255 / (high - low))), 0, 255).astype(np.uint8))
 
 
 def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:

@@ -5,7 +5,6 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import Split, StoreDataset, ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, decode_all, open_store, warn_of_damaged
-from tiae_zoo.data.decode import IGNORE, Item, MaskRule, decode
+from tiae_zoo.data.decode import IGNORE, Bytes, Grey, Item, MaskRule, decode
 from tiae_zoo.data.errors import DataError, MissingFileError, listed
 
 Protocol = Literal["redo", "official"]  # whose split: the ReDO paper's, or that of the dataset's authors
@@ -39,6 +38,7 @@ class FilesDataModule(ZooDataModule):
     rule: MaskRule  # what the pixels of a mask file mean
     mask_advice: str = "Compare the files with the official ones, or fetch them again."  # where the rule finds nothing
     turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
+    shades: Grey | None = None  # how images become grey; None: they stay in colour
     images_file: ClassVar[RemoteFile | None] = None
     masks_file: ClassVar[RemoteFile | None] = None
 
@@ -83,29 +83,35 @@ class FilesDataModule(ZooDataModule):
             "data": self.folder_name,
             "image_size": self.image_size,
             "resize": self.resize,
-            "mask_rule": getattr(self.rule, "__name__", repr(self.rule)),
-            "turn": self.turn,
+            **self.recipe(),
             "items": hashlib.sha256(
                 json.dumps([(item.name, item.mask is not None, item.label) for item in items]).encode()
             ).hexdigest(),
         }
         sources = [path for item in items for path in (item.image, item.mask) if path is not None]
-        read = partial(decode, size=self.image_size, resize=self.resize, rule=self.rule, turn=self.turn)
 
         def fill(writer: StoreWriter) -> None:
-            decode_all(writer, items, read, what)
-            self._check_regions(writer.regions, what)
+            decode_all(writer, items, self.read, what)
+            self.check(writer, split)
 
         store = open_store(self.folder_name, about, sources, fill)
         warn_of_damaged(store, what)
         return StoreDataset(store, self.transform if split == "train" else None)
 
-    def _check_regions(self, regions: set[int], what: str) -> None:
+    def read(self, item: Item) -> tuple[Bytes, Bytes | None]:
+        """Decode one sample: image (C, S, S), and mask (S, S) if it has one."""
+        return decode(item, self.image_size, self.resize, self.rule, self.turn, self.shades)
+
+    def recipe(self) -> dict[str, object]:
+        """What decides the decoded pixels, beside files, size and resizing."""
+        return {"mask_rule": getattr(self.rule, "__name__", repr(self.rule)), "turn": self.turn}
+
+    def check(self, writer: StoreWriter, split: Split) -> None:
         """Refuse masks that tell nothing apart: they were read by a wrong rule. Without masks there are no regions."""
-        judged = regions - {IGNORE}
-        if regions and len(judged) < 2:
+        judged = writer.regions - {IGNORE}
+        if writer.regions and len(judged) < 2:
             shown = "nothing that is judged" if not judged else "background alone" if 0 in judged else "no background"
-            raise DataError(f"All masks of {what} show {shown}, in every pixel. {self.mask_advice}")
+            raise DataError(f"All masks of {self.folder_name}/{split} show {shown}, in every pixel. {self.mask_advice}")
 
     def _existing(self, items: list[Item], what: str) -> list[Item]:
         there = [item for item in items if item.image.is_file()]

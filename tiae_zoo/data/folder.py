@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
-
 from tiae_zoo.data.backgrounds import Backgrounds
 from tiae_zoo.data.base import Split
-from tiae_zoo.data.decode import IndexMask, Item, MaskRule, ThresholdMask
+from tiae_zoo.data.cache import StoreWriter
+from tiae_zoo.data.decode import Grey, IndexMask, Item, MaskRule, ThresholdMask
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import UNLABELLED, FilesDataModule
+from tiae_zoo.data.partition import Partition, counted
 from tiae_zoo.data.places import SUFFIXES, find_folder, pictures
 
+DARK = 0.25  # of what files can hold: 16 bits for the 10 m a depth camera sees, in millimetres, use 0.15
 MaskKind = Literal["threshold", "index"]
 
 ADVICE: dict[MaskKind, str] = {  # where a rule tells nothing apart
@@ -41,6 +42,9 @@ class Folder(FilesDataModule):
         val_fraction: Part of the pictures for validation.
         test_fraction: Part of the pictures for the test.
         seed: Decides which pictures go where.
+        channels: 3 for images in colour, 1 for grey ones, such as depth maps.
+        value_range: With `channels: 1`, the values in the files that are black (0 in the batch) and white (1); what
+            lies beyond is cut off. None: 0 and the highest value a file of its kind can hold (255; 65535 for 16 bits).
         backgrounds: What a method may put behind the objects, see `tiae_zoo.data.backgrounds`.
         **kwargs: As for every data module, see `ZooDataModule`.
     """
@@ -58,6 +62,8 @@ class Folder(FilesDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         seed: int = 0,
+        channels: Literal[1, 3] = 3,
+        value_range: tuple[float, float] | None = None,
         backgrounds: Backgrounds | None = None,
         **kwargs: Any,
     ) -> None:
@@ -67,10 +73,10 @@ class Folder(FilesDataModule):
             raise DataError(
                 f"mask_rule='threshold' gives 2 classes, not num_classes={num_classes}. Use mask_rule='index'."
             )
-        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+        if value_range is not None and (channels != 1 or value_range[0] >= value_range[1]):
             raise DataError(
-                f"val_fraction={val_fraction} and test_fraction={test_fraction} leave a split empty; "
-                "both must be positive and their sum below 1."
+                f"value_range={tuple(value_range)} is for images with channels=1, and from a lower to a higher value. "
+                "Give such values and --data.channels 1, or leave it out."
             )
         self.images = images
         self.masks = masks
@@ -79,9 +85,9 @@ class Folder(FilesDataModule):
             ThresholdMask(ignore_value) if mask_rule == "threshold" else IndexMask(num_classes, ignore_value)
         )
         self.mask_advice = ADVICE[mask_rule]
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
-        self.seed = seed
+        self.partition = Partition(val_fraction, test_fraction, seed)
+        self.channels = channels
+        self.shades = Grey(value_range) if channels == 1 else None
         self.backgrounds = backgrounds
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
@@ -89,6 +95,19 @@ class Folder(FilesDataModule):
         if "{split}" in self.images or split == "predict":
             return found
         return self._part(found, split)
+
+    def recipe(self) -> dict[str, object]:  # noqa: D102
+        return {**super().recipe(), "shades": repr(self.shades)}
+
+    def check(self, writer: StoreWriter, split: Split) -> None:
+        """Refuse grey images that are dark throughout: their values are not those the files could hold."""
+        super().check(writer, split)
+        if self.shades == Grey() and writer.highest[0] < DARK * 255:
+            raise DataError(
+                f"All pictures of {self.folder_name}/{split} are nearly black: no value in them reaches a quarter of "
+                "what their files could hold. Give the lowest and highest value that matter, such as "
+                "--data.value_range '[0, 4000]' for depths in millimetres."
+            )
 
     def _find_items(self, split: str) -> list[Item]:
         """All pictures, with the masks that exist."""
@@ -117,35 +136,15 @@ class Folder(FilesDataModule):
         return find_folder(folder, self.data_root, f"--data.{argument}", argument)
 
     def _part(self, found: list[Item], split: Split) -> list[Item]:
-        """Draw a split, in the order of names."""
-        order = [found[i] for i in np.random.default_rng(self.seed).permutation(len(found))]
-        pool = [item for item in order if item.mask is not None] if self.scored else order
-        self._check_sizes(len(found), len(pool))
-        val, test = (max(1, round(part * len(found))) for part in (self.val_fraction, self.test_fraction))
-        most = min(len(pool), len(found) - 1)
-        if val + test > most:  # few masks, or hardly a picture left to train on: share what there is
-            share = self.val_fraction / (self.val_fraction + self.test_fraction)
-            val = min(max(1, round(most * share)), most - 1)
-            test = most - val
-        drawn = {"val": pool[:val], "test": pool[val : val + test]}
-        taken = {item.name for item in (*drawn["val"], *drawn["test"])}
-        drawn["train"] = [item for item in order if item.name not in taken]
-        return sorted(drawn[split], key=lambda item: item.name)
-
-    def _check_sizes(self, pictures: int, drawable: int) -> None:
-        """Refuse what cannot give every split a picture, and validation and test (if scored) one with a mask."""
-        if pictures < 3:
+        """Draw a split; validation and test, if they are scored, from what has masks."""
+        self.partition.check(len(found), self.images, "--data.images")
+        if not self.scored:
+            return self.partition.part(found, split)
+        masked = [item for item in found if item.mask is not None]
+        if len(masked) < 2:
             raise DataError(
-                f"{self.images} has {_count(pictures, 'picture')}, but training, validation and test need one each: at "
-                "least 3. Add some, or split them yourself into folders and write {split} in --data.images."
-            )
-        if drawable < 2:
-            raise DataError(
-                f"{self.masks} has {_count(drawable, 'mask')} for the {pictures} pictures, but validation and test "
-                "need one each: at least 2. Draw more, or leave out --data.masks and add "
+                f"{self.masks} has {counted(len(masked), 'mask')} for the {len(found)} pictures, but validation and "
+                "test need one each: at least 2. Draw more, or leave out --data.masks and add "
                 f"{UNLABELLED} to train without scores."
             )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+        return self.partition.part(found, split, drawable=masked)

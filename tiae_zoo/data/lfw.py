@@ -1,5 +1,7 @@
 """Labeled Faces in the Wild, funneled, with part labels (Kae et al., CVPR 2013)."""
 
+import zlib
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +12,7 @@ from tiae_zoo.data.base import Split
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.files import FilesDataModule
+from tiae_zoo.data.labelmaps import LabelMaps, Value
 from tiae_zoo.data.sources import redo_list
 
 IMAGES = RemoteFile(
@@ -37,6 +40,12 @@ def parts_mask(mask: Image.Image) -> Bytes:
     """Hair (red) and face (green) are foreground, blue is background (ReDO, section 5.1)."""
     _, _, blue = colours(mask)
     return (blue < 128).astype(np.uint8)
+
+
+def person_split(name: str) -> Split:
+    """The split of everybody of this name: by a checksum, a tenth of the persons validates and another tests."""
+    held_out: dict[int, Split] = {0: "test", 1: "val"}
+    return held_out.get(zlib.crc32(name.encode()) % 10, "train")
 
 
 class LFW(FilesDataModule):
@@ -70,3 +79,21 @@ class LFW(FilesDataModule):
             mask = parts / f"{name}.ppm" if parts else None
             items.append(Item(name, photos / person / f"{name}.jpg", mask))
         return items
+
+
+class LFWParts(LabelMaps):
+    """Shapes of faces: the part labels alone as images of two channels, hair and face.
+
+    All 2927 labelled photos: 2304 to train, 294 to validate, 329 to test. Nobody is in two splits: a checksum of the
+    person's name says which. Arguments are those of `LabelMaps`.
+    """
+
+    folder_name: ClassVar[str] = "lfw"
+    images_file = PARTS
+    channels = 2
+    classes: Mapping[str, Value] = {"hair": (255, 0, 0), "face": (0, 255, 0)}
+
+    def items(self, split: Split) -> list[Item]:  # noqa: D102
+        part = "test" if split == "predict" else split
+        paths = sorted(self.find(PARTS).glob("*.ppm"))
+        return [Item(path.stem, path) for path in paths if person_split(path.stem.rpartition("_")[0]) == part]
