@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tiae_zoo.methods import AutoEncoder, ReDO, Segmenter, ShiftInvariantAE
+from tiae_zoo.methods import AutoEncoder, ForegroundAE, ReDO, Segmenter, ShiftInvariantAE
 
 SMALL_REDO: dict[str, Any] = {
     "image_size": 32,
@@ -26,27 +26,31 @@ SMALL_REDO: dict[str, Any] = {
 }
 METHODS: dict[str, Callable[[], LightningModule]] = {
     "autoencoder": lambda: AutoEncoder(image_channels=3),
+    "foreground_ae": lambda: ForegroundAE(image_channels=3),
+    "foreground_ae shifted": lambda: ForegroundAE(max_shift=4, lambda_spa=0.1, image_channels=3),
     "redo": lambda: ReDO(**SMALL_REDO),
     "redo one region": lambda: ReDO(redraw="one", **SMALL_REDO),
     "redo three regions": lambda: ReDO(num_regions=3, **SMALL_REDO),
-    "shift_ae": lambda: ShiftInvariantAE(num_shifts=2, lambda_spa=0.1, image_channels=3),
+    "shift_ae": lambda: ShiftInvariantAE(num_shifts=3, lambda_spa=0.1, image_channels=3),
 }
 
 
 class Crops(Dataset[dict[str, Tensor]]):
-    """Crops of two photographs with a disc as their mask, in the batch contract."""
+    """Crops of a photograph with a disc as their mask and noise to put behind them, in the batch contract."""
 
     def __init__(self, count: int = 8) -> None:
         photo = torch.tensor(load_sample_images().images[1]).permute(2, 0, 1) / 255
         self.images = [photo[:, 20 * i : 20 * i + 32, 40 * i : 40 * i + 32] for i in range(count)]
         y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+        self.noise = torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         self.mask = ((y - 15) ** 2 + (x - 15) ** 2 < 100).long()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {"image": self.images[index], "mask": self.mask, "index": torch.tensor(index)}
+        known = {"mask": self.mask, "background": self.noise[index], "index": torch.tensor(index)}
+        return {"image": self.images[index]} | known
 
 
 @pytest.fixture(params=METHODS)
@@ -191,7 +195,7 @@ def test_scores_are_logged_under_their_protocols(build: Callable[[], LightningMo
     (scores,) = trainer.test(method, DataLoader(Crops(), 4), verbose=False)
     if isinstance(method, Segmenter):
         figures = ("iou", "miou", "acc")
-        assert set(scores) == {f"test/{f}{scope}" for f in figures for scope in ("", "_dataset")}
+        assert set(scores) >= {f"test/{f}{scope}" for f in figures for scope in ("", "_dataset")}
     assert scores
     assert all(name.startswith("test/") for name in scores)
     assert all(value == value for value in scores.values())

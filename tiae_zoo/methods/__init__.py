@@ -3,8 +3,9 @@
 from tiae_zoo.methods.autoencoder import AutoEncoder
 from tiae_zoo.methods.base import Segmenter
 from tiae_zoo.methods.describer import Describer
+from tiae_zoo.methods.foreground_ae import ForegroundAE
 from tiae_zoo.methods.pca import PCA
 from tiae_zoo.methods.redo import ReDO
 from tiae_zoo.methods.shift_ae import ShiftInvariantAE
 
-__all__ = ["PCA", "AutoEncoder", "Describer", "ReDO", "Segmenter", "ShiftInvariantAE"]
+__all__ = ["PCA", "AutoEncoder", "Describer", "ForegroundAE", "ReDO", "Segmenter", "ShiftInvariantAE"]

@@ -1,0 +1,62 @@
+"""The PCA baseline against scikit-learn on the same images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA as ExactPCA  # noqa: N811
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tiae_zoo.invariance import Shift
+from tiae_zoo.methods import PCA
+
+COMPONENTS = 5
+
+
+def digits() -> Tensor:
+    return torch.tensor(load_digits().images[:200]).float().unsqueeze(1) / 16
+
+
+def trainer() -> Trainer:
+    return Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> PCA:
+    method = PCA(family=Shift(0), image_size=8, dim_descriptor=COMPONENTS)
+    trainer().fit(method, DataLoader([{"image": image} for image in digits()], 50))
+    return method
+
+
+def test_restores_as_well_as_the_exact_components(fitted: PCA) -> None:
+    images = digits()
+    exact = ExactPCA(COMPONENTS).fit(images.flatten(1).numpy())
+    restored = exact.inverse_transform(exact.transform(images.flatten(1).numpy()))
+    best = (images.flatten(1) - torch.tensor(restored)).square().mean()
+    ours = (images - fitted(images)).square().mean()
+    assert best * 0.999 <= ours < 1.05 * best  # incremental: a little worse than all at once
+
+
+def test_descriptors_are_centred_coordinates(fitted: PCA) -> None:
+    descriptors = fitted.encode(digits())
+    assert descriptors.shape == (200, COMPONENTS)
+    torch.testing.assert_close(descriptors.mean(0), torch.zeros(COMPONENTS), rtol=0, atol=1e-4)
+
+
+def test_a_checkpoint_keeps_the_components(fitted: PCA, tmp_path: Path) -> None:
+    fitted.trainer.save_checkpoint(tmp_path / "pca.ckpt")
+    loaded = PCA.load_from_checkpoint(tmp_path / "pca.ckpt", family=Shift(0), weights_only=True)
+    assert torch.equal(loaded(digits()), fitted(digits()))
+
+
+def test_the_shifts_of_the_family_are_learned() -> None:
+    method = PCA(family=Shift(2), image_size=8, dim_descriptor=COMPONENTS)
+    trainer().fit(method, DataLoader([{"image": image} for image in digits()], 50))
+    (scores,) = trainer().test(method, DataLoader([{"image": image} for image in digits()], 50), verbose=False)
+    assert scores["test/variance_ratio"] > 0.5  # linear components follow the shift
+    assert 0 < scores["test/restoration_error"] < 0.1
