@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from tests.data.modules import MODULES, SMALL
-from tests.fakes import write_grasps, write_lfw
+from tests.fakes import write_depths, write_grasps, write_lfw
 from tiae_zoo.__main__ import main
 from tiae_zoo.data import DataError, LFWParts, MaskFolder
 from tiae_zoo.data.labelmaps import LabelRule, find_classes
@@ -184,7 +184,7 @@ def test_found_classes_are_named_by_what_they_are(tmp_path):
         ([NUMBERS * 0], "all their pixels are 0"),
         ([NUMBERS + 1], "no black"),
         ([np.array([[0, 1, 255]], np.uint8)], "255 may be a class or mean"),
-        ([np.arange(100, dtype=np.uint8)[None]], "they hold 100 values, as photos do"),
+        ([np.arange(100, dtype=np.uint8)[None]], "they hold more than 32 values, as photos do"),
         ([in_palette(NUMBERS, [0, 0, 0, *RED]), in_palette(NUMBERS, [0, 0, 0, *LIME])], "palettes differ"),
     ],
 )
@@ -227,6 +227,14 @@ def test_numbers_for_coloured_maps_are_told(tmp_path):
 def test_impossible_arguments_are_refused(make, words):
     with pytest.raises(DataError, match=words):
         make()
+
+
+@pytest.mark.parametrize("kind", ["grasps", "depths"])
+def test_files_that_are_all_damaged_are_told(kind, tmp_path):
+    for path in (*write_grasps(tmp_path).rglob("*.png"), *write_depths(tmp_path).rglob("*.png")):
+        path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"None of the 20 images of (maskfolder|folder) can be read"):
+        MODULES[kind](root=str(tmp_path)).dataset("train")
 
 
 def test_too_few_label_maps_are_told(tmp_path):

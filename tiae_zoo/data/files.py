@@ -92,7 +92,8 @@ class FilesDataModule(ZooDataModule):
 
         def fill(writer: StoreWriter) -> None:
             decode_all(writer, items, self.read, what)
-            self.check(writer, split)
+            if writer.names:  # else opening the store tells that none can be read
+                self.check(writer, split)
 
         store = open_store(self.folder_name, about, sources, fill)
         warn_of_damaged(store, what)

@@ -103,7 +103,7 @@ def find_classes(paths: Sequence[Path]) -> dict[str, Value]:
     others = sorted(found - {0})
     reason = ""
     if len(others) > MOST_CLASSES:
-        reason = f"they hold {len(found)} values, as photos do, and maps that were saved with loss"
+        reason = f"they hold more than {MOST_CLASSES} values, as photos do, and maps that were saved with loss"
     elif not others:
         reason = "all their pixels are 0"
     elif 0 not in found:
@@ -130,6 +130,8 @@ def _contents(paths: Sequence[Path]) -> tuple[set[int], bool]:
         in_colour = in_colour or is_coloured(label_map)
         numbers.update(np.unique(to_codes(label_map, in_colour=False)).tolist())
         shades.update(np.unique(to_codes(label_map, in_colour=True)).tolist())
+        if min(len(numbers), len(shades)) > MOST_CLASSES + 1:
+            break  # photos have millions
         if label_map.palette is not None:
             palettes.add(bytes(label_map.palette.palette))
     if len(palettes) > 1:
@@ -182,5 +184,5 @@ class LabelMaps(FilesDataModule):
         if split == "train" and absent:
             raise DataError(
                 f"No training picture shows {absent[0]} = {self.classes[absent[0]]}. Correct that value in "
-                "--data.classes, or leave the class out."
+                "--data.classes, or leave the class out; files saved with loss, such as JPEGs, do not keep values."
             )
