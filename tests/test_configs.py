@@ -18,6 +18,7 @@ PRESETS = CONFIGS / "presets"
 
 NARROW = {  # the same networks with fewer channels: sizes, regions and everything else stay the config's
     "ReDO": ["mask_width=8", "generator_width=2", "discriminator_width=4"],
+    "PCA": ["dim_descriptor=3"],  # no more components than images in a batch
 }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tiae_zoo.invariance.base import Nearest
+from tiae_zoo.invariance.base import Nearest, TransformFamily
 
 BLACK = -1.0  # theta of the black background
 
 
-class Background:
+class Background(TransformFamily):
     """All ways to put a picture of a pool behind an object on black: T_theta I = I + (1 - max_c I) * pool[theta].
 
     Objects are opaque where their brightest channel is 1 and clear where it is 0. theta is (B, 1), the number of the

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from tiae_zoo.invariance.base import Nearest
+from tiae_zoo.invariance.base import Nearest, TransformFamily
 
 
-class Shift:
+class Shift(TransformFamily):
     """All shifts by up to `max_shift` pixels in x and y.
 
     theta is float32 (B, 2), (dx, dy) in pixels: positive values move the picture right and down.
