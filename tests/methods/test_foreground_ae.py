@@ -61,10 +61,10 @@ def test_losses_are_the_formula_term_by_term(max_shift: int) -> None:
     assert float(spread) == pytest.approx(float((codes.abs().sum(1) ** 2 / codes.square().sum(1)).mean()), rel=1e-4)
     if max_shift:
         places = Shift(16).candidates()
-        patterns = torch.stack([method.placement.apply(restored, place.expand(6, -1)) for place in places])
-        teacher = places[(patterns - moved).square().sum((2, 3, 4)).argmin(0)]
+        patterns = torch.stack([method.placement.apply(restored[:3], place.expand(3, -1)) for place in places])
+        teacher = places[(patterns - moved[:3]).square().sum((2, 3, 4)).argmin(0)]
         with torch.no_grad():
-            expected = F.smooth_l1_loss(method.regressor(composed), teacher)
+            expected = F.smooth_l1_loss(method.regressor(composed[:3]), teacher)
         assert float(placement) == pytest.approx(float(expected), rel=1e-4)
     else:
         assert placement == 0

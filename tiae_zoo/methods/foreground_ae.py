@@ -110,8 +110,9 @@ class ForegroundAE(OneCycle, Segmenter):
         invariance = (first - second).square().sum((1, 2, 3)).mean()
         placement = restoration.new_zeros(())
         if self.regressor is not None:
-            teacher = self.placement.nearest(self.shift.apply(images, shifts), restored).theta  # moves the pattern
-            placement = F.smooth_l1_loss(self.regressor(composed), teacher)
+            moved = self.shift.apply(images[: len(first)], shifts[: len(first)])
+            teacher = self.placement.nearest(moved, first).theta  # moves the pattern onto the object
+            placement = F.smooth_l1_loss(self.regressor(composed[: len(first)]), teacher)
         return invariance, restoration, sparseness(descriptors.float()), placement
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -97,7 +97,8 @@ class ShiftInvariantAE(OneCycle, Describer):
         restoration = (restored - target).square().sum((1, 2, 3)).mean()
         # the mean of a squared difference over all pairs is twice the unbiased variance
         invariance = 2 * restored.unflatten(0, (-1, len(images))).var(0).sum((1, 2, 3)).mean()
-        return invariance, restoration, sparseness(descriptors.float()), self.placement_loss(restored, transformed)
+        placement = self.placement_loss(restored[: len(images)], transformed[: len(images)])  # R learns fast: one block
+        return invariance, restoration, sparseness(descriptors.float()), placement
 
     def placement_loss(self, restored: Tensor, images: Tensor) -> Tensor:
         """Return how far R is from the best shift, 0-d; it trains R alone.
