@@ -71,7 +71,7 @@ def test_empty_patches_are_told_as_by_looking_at_each(size: int) -> None:
     assert inked.shape == (height - size + 1, width - size + 1)
     for top in range(0, inked.shape[0], 3):
         for left in range(inked.shape[1]):
-            assert inked[top, left] == (ink[top : top + size, left : left + size].mean() >= 0.01)
+            assert inked[top, left] == (ink[top : top + size, left : left + size].mean() >= 0.02)
     assert 0 < inked.sum() < inked.size
 
 
@@ -95,7 +95,7 @@ def test_patches_are_pieces_of_the_page_and_none_is_empty() -> None:
     for sample in data.dataset("val"):
         patch = sample["image"].numpy()
         assert (windows == patch).all((1, 2)).any()
-        assert patch.mean() >= 0.01
+        assert patch.mean() >= 0.02
 
 
 def test_patches_depend_on_seed_split_and_index_alone() -> None:

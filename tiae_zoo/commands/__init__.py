@@ -2,5 +2,6 @@
 
 COMMANDS = {
     "list": "show the methods, data modules, shipped configs and pretrained weights",
+    "discover": "find the typical patterns of a page without labels",
 }
 """Each verb and what it does, in one line."""

@@ -23,7 +23,7 @@ PAPER_WINDOW = 33  # px: larger than a stroke is wide, smaller than a shadow
 FULL_INK = 99.5  # percentile of the darkening that counts as full ink: text covers a few per cent of a page
 NO_INK = 0.25  # of full ink: grain and stains of the paper below
 LEAST_CONTRAST = 0.1  # of the paper's brightness: below, a page is blank
-LEAST_COVER = 0.01  # mean ink of a patch: about a third of a letter in 32x32
+LEAST_COVER = 0.02  # mean ink of a patch: about one letter in 32x32
 
 
 def find_page(given: str, data_root: Path) -> Path:
@@ -201,10 +201,15 @@ class PagePatches(ZooDataModule):
         self.lengths = {"train": num_train, "val": num_val, "test": num_test}
         self.seed = seed
 
+    @property
+    def path(self) -> Path:
+        """Where the page is."""
+        return find_page(self.page, self.data_root)
+
     @cached_property
     def ink(self) -> Ink:
         """The page, (H, W) in [0, 1]."""
-        return read_page(find_page(self.page, self.data_root), self.image_size, self.invert)
+        return read_page(self.path, self.image_size, self.invert)
 
     def load(self, split: Split) -> PagePatchesDataset:  # noqa: D102
         part = "test" if split == "predict" else split

@@ -1,0 +1,145 @@
+"""`tiae-zoo discover`: the typical patterns of a page, found without labels by a shift-invariant auto-encoder."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiae_zoo import __version__, runs
+from tiae_zoo.messages import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tiae_zoo.methods import ShiftInvariantAE
+
+METHOD = "ShiftInvariantAE"
+HOME = Path("runs/shift_ae_page")  # of the shipped config's runs: where `last` and `best` are looked for
+
+DESCRIPTION = """\
+Find the typical patterns of a page without labels, by a shift-invariant auto-encoder: each patch of the page votes for
+the place where its pattern lies, and the patterns at the places with most votes are clustered. Train it on the page
+first:
+
+  tiae-zoo fit --config configs/shift_ae_page.yaml --data.page scan.png
+  tiae-zoo discover scan.png --ckpt_path last
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Search one page and say where the results lie."""
+    options = parse(arguments)
+
+    from tiae_zoo.data import PagePatches  # loads PyTorch: seconds
+    from tiae_zoo.discovery import discover, summary, write
+
+    checkpoint, method = load_method(options.ckpt_path)
+    data = PagePatches(page=options.page, invert=options.invert, image_size=method.hparams["image_size"])
+    with new_folder(options.output or Path("runs", data.path.stem), numbered=options.output is None) as folder:
+        found = discover(method, data.ink, options.stride, options.quantile)
+        about = {
+            "page": data.path.name,
+            "checkpoint": str(checkpoint),
+            "command": shlex.join(["tiae-zoo", "discover", *arguments]),
+            "version": f"tiae-zoo {__version__}",
+        }
+        write(found, folder, about)
+    print(f"{summary(found)}\nSee {folder / 'index.html'}")
+    return 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="tiae-zoo discover", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("page", help="picture of a page; a relative path is also looked for in the data root")
+    parser.add_argument(
+        "--ckpt_path",
+        required=True,
+        help=f"a checkpoint file of {METHOD}; `last` or `best` of the newest fit in {HOME}",
+    )
+    parser.add_argument("--output", type=Path, help="new folder for the results (default: runs/PAGE/discover_N)")
+    parser.add_argument("--stride", type=_pixels, default=2, help="distance of the patches (default: %(default)s px)")
+    parser.add_argument(
+        "--invert",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether ink is dark on bright paper (default: found out)",
+    )
+    parser.add_argument(
+        "--quantile",
+        type=_share,
+        default=0.05,
+        help="clusters reach as far as this share of all hot spots on average: larger gives fewer clusters "
+        "(default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def load_method(name: str) -> tuple[Path, ShiftInvariantAE]:
+    """Return the checkpoint that `name` means, and the method in it, on the CPU.
+
+    Raises:
+        UserError: there is none, or it is of another method or of images that are no patches of a page.
+    """
+    from tiae_zoo.launch.checkpoint import find_checkpoint, misfit, stored_hyperparameters
+    from tiae_zoo.methods import ShiftInvariantAE
+
+    path = Path(find_checkpoint(name, HOME))
+    stored = stored_hyperparameters(str(path))
+    trained = stored.get("_class_path", METHOD).rpartition(".")[2]
+    way = f"Give a checkpoint of {METHOD}, such as that of `tiae-zoo fit --config configs/shift_ae_page.yaml`."
+    if trained != METHOD:
+        raise UserError(f"{path} is a checkpoint of {trained}, which cannot tell where a pattern lies. {way}")
+    if stored.get("image_channels", 1) != 1:
+        raise UserError(
+            f"{path} was trained on images of {stored['image_channels']} channels, and a page has one. {way}"
+        )
+    try:
+        return path, ShiftInvariantAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path} is no checkpoint file of `tiae-zoo fit`. {way}") from error
+    except RuntimeError as error:
+        if reason := misfit(error, stored):
+            raise UserError(f"{path}: {reason}\n{way}") from error
+        raise
+
+
+@contextmanager
+def new_folder(place: Path, numbered: bool) -> Iterator[Path]:
+    """Make a folder that did not exist; take it away again if nothing was written to it.
+
+    Args:
+        place: the folder, or, if `numbered`, the folder in which the next `discover_<n>` is made.
+        numbered: whether to count up.
+
+    Raises:
+        UserError: it exists already, or cannot be made.
+    """
+    folder = runs.reserve(place, "discover") if numbered else place
+    if not numbered and not runs.make_new(folder):
+        raise UserError(f"{folder} exists already and is not overwritten. Give another --output.")
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+        raise
+
+
+def _pixels(text: str) -> int:
+    """Read a distance of at least 1 px from the command line."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is too small; give at least 1")
+    return number
+
+
+def _share(text: str) -> float:
+    """Read a share in (0, 1] from the command line."""
+    if not 0 < (number := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{number} is no share; give more than 0 and at most 1")
+    return number

@@ -1,0 +1,49 @@
+"""Mean-shift clusters of descriptors: groups of patterns that look alike, wherever they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import MeanShift, estimate_bandwidth
+
+from tiae_zoo.discovery.voting import Floats, Integers
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A grouping of K descriptors."""
+
+    labels: Integers
+    """(K,), the cluster of each: 0 is the largest."""
+    bandwidth: float
+    """Radius of the mean shift's kernel, in the descriptors' own units."""
+
+    @property
+    def count(self) -> int:
+        """How many clusters there are."""
+        return int(self.labels.max()) + 1
+
+    def members(self, cluster: int) -> Integers:
+        """Return which descriptors belong to a cluster, in their order."""
+        return np.flatnonzero(self.labels == cluster)
+
+
+def cluster(descriptors: Floats, quantile: float) -> Clusters:
+    """Group descriptors by mean shift (Comaniciu and Meer 2002).
+
+    Args:
+        descriptors: (K, D), at least one.
+        quantile: the bandwidth is the mean distance to so large a share of all descriptors, in (0, 1]: the larger, the
+            fewer clusters.
+    """
+    count = len(descriptors)
+    neighbours = min(count, max(2, round(quantile * count)))  # itself and at least one other
+    bandwidth = float(estimate_bandwidth(descriptors, quantile=neighbours / count))
+    if bandwidth == 0:  # all alike, or only one
+        return Clusters(np.unique(descriptors, axis=0, return_inverse=True)[1].astype(np.int64), 0.0)
+    found = MeanShift(bandwidth=bandwidth).fit(descriptors).labels_
+    _, labels, sizes = np.unique(found, return_inverse=True, return_counts=True)
+    rank = np.empty(len(sizes), np.int64)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    return Clusters(rank[labels], bandwidth)

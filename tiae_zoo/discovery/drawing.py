@@ -1,0 +1,97 @@
+"""Pictures of what was discovered: votes over the page, hot spots by cluster, and a contact sheet of each cluster."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from tiae_zoo.data.page import Ink
+from tiae_zoo.discovery.clustering import Clusters
+from tiae_zoo.discovery.voting import Floats, HotSpots
+
+PAGE_WIDTH = 1200  # px: a page is enlarged to about this width, by a whole factor
+DARKEST = 0.85  # ink on the page: marks and votes stand out from it
+MARKER = 8  # px: radius of a hot spot
+COLUMNS = 10  # of a contact sheet
+MOST_TILES = 60
+TILE_SCALE = 3
+FRAME = 3  # px
+GAP = 6  # px
+GREY = (200, 200, 200)
+
+Colour = tuple[int, int, int]
+
+
+def heat_picture(ink: Ink, heat: Floats, red: float) -> Image.Image:
+    """Draw votes over the page: from nothing through blue, green and yellow to red where they gather.
+
+    Args:
+        ink: the page, (H, W) in [0, 1].
+        heat: votes, (H, W), in any unit.
+        red: the heat that is as red as it gets.
+    """
+    strength = np.clip(heat / red, 0, 1)
+    colours = colormaps["turbo"](0.1 + 0.8 * strength)[..., :3]  # without its almost black ends
+    opacity = np.minimum(2 * strength, 0.8)[..., None]  # the page stays visible
+    return _enlarged(opacity * colours + (1 - opacity) * _paper(ink, DARKEST))
+
+
+def hot_spot_picture(ink: Ink, spots: HotSpots, clusters: Clusters) -> Image.Image:
+    """Draw the page with a mark in the colour and with the number of its cluster on each hot spot."""
+    picture = _enlarged(_paper(ink, DARKEST / 2))
+    scale = picture.width // ink.shape[1]
+    font = ImageFont.load_default(size=1.4 * MARKER)
+    draw = ImageDraw.Draw(picture)
+    for (x, y), label in reversed(list(zip(spots.places, clusters.labels, strict=True))):  # the strongest on top
+        colour = cluster_colour(int(label))
+        place = (scale * (float(x) + 0.5), scale * (float(y) + 0.5))
+        draw.circle(place, MARKER, fill=colour, outline="white")
+        draw.text(place, str(label + 1), fill=_legible(colour), font=font, anchor="mm")
+    return picture
+
+
+def cluster_sheet(pattern: Tensor, patches: Tensor, colour: Colour) -> Image.Image:
+    """Draw what is restored from a cluster's mean descriptor, in a frame of its colour, and its patches in rows.
+
+    Args:
+        pattern: (1, S, S) in [0, 1].
+        patches: (N, 1, S, S) in [0, 1]; the first `MOST_TILES` are drawn.
+        colour: of the cluster.
+    """
+    tiles = 1 - torch.cat([pattern[None], patches[:MOST_TILES]])[:, 0].numpy()
+    pixels = (255 * tiles).round().astype(np.uint8).repeat(TILE_SCALE, axis=1).repeat(TILE_SCALE, axis=2)
+    side = pixels.shape[1] + 2 * FRAME
+    columns, rows = min(COLUMNS, len(pixels)), -(-len(pixels) // COLUMNS)
+    sheet = Image.new("RGB", (columns * (side + GAP) - GAP, rows * (side + GAP) - GAP), "white")
+    for number, tile in enumerate(pixels):
+        left, top = number % COLUMNS * (side + GAP), number // COLUMNS * (side + GAP)
+        sheet.paste(colour if number == 0 else GREY, (left, top, left + side, top + side))
+        sheet.paste(Image.fromarray(tile), (left + FRAME, top + FRAME))
+    return sheet
+
+
+def cluster_colour(number: int) -> Colour:
+    """Return the colour of a cluster, the same again after 20."""
+    strong_first = 2 * number % 20 + number // 10 % 2  # strong and pale are neighbours in the palette
+    red, green, blue = (round(255 * channel) for channel in colormaps["tab20"](strong_first)[:3])
+    return red, green, blue
+
+
+def _paper(ink: Ink, darkest: float) -> npt.NDArray[np.float64]:
+    """Return the page as dark ink on white paper, (H, W, 3) in [0, 1]."""
+    return np.repeat(1 - darkest * ink[..., None].astype(np.float64), 3, axis=2)
+
+
+def _enlarged(page: npt.NDArray[np.float64]) -> Image.Image:
+    scale = max(1, round(PAGE_WIDTH / page.shape[1]))
+    pixels = (255 * page).round().astype(np.uint8)
+    return Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+def _legible(colour: Colour) -> str:
+    """Return the colour of text on `colour`."""
+    return "black" if np.dot(colour, (0.3, 0.6, 0.1)) > 127 else "white"

@@ -1,0 +1,65 @@
+"""The whole experiment on one page: votes, hot spots, descriptors, clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tiae_zoo.data.page import Ink
+from tiae_zoo.discovery.clustering import Clusters, cluster
+from tiae_zoo.discovery.voting import Floats, HotSpots, Patches, Votes, cast_votes, describe, find_hot_spots
+from tiae_zoo.messages import UserError
+from tiae_zoo.methods import ShiftInvariantAE
+
+MOST_SPOTS = 2000  # mean shift takes time with their square: a minute or so
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found on a page."""
+
+    patches: Patches
+    """The page and its patches."""
+    votes: Votes
+    """Where each patch voted for."""
+    spots: HotSpots
+    """The K places with most votes."""
+    descriptors: Floats
+    """(K, D), of the patches around the hot spots."""
+    clusters: Clusters
+    """Of these descriptors."""
+    patterns: Tensor
+    """(C, 1, S, S), what is restored from the mean descriptor of each cluster."""
+
+
+@torch.no_grad()
+def discover(method: ShiftInvariantAE, ink: Ink, stride: int, quantile: float) -> Discovery:
+    """Look for typical patterns on a page.
+
+    Args:
+        method: trained on images with as many pixels as a patch.
+        ink: the page, (H, W) in [0, 1], ink bright.
+        stride: distance of the patches along either axis in pixels.
+        quantile: of the mean shift's bandwidth, see :func:`cluster`.
+
+    Raises:
+        UserError: votes gather nowhere.
+    """
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    method = method.eval().to(device)
+    patches = Patches(ink, method.hparams["image_size"])
+    votes = cast_votes(method, patches, stride, device)
+    spots = find_hot_spots(votes).strongest(MOST_SPOTS)
+    if not len(spots.places):
+        raise UserError(
+            "Votes gather nowhere on this page: the model knows no pattern of it. Train one on the page itself, as in "
+            "configs/shift_ae_page.yaml with --data.page, or train longer."
+        )
+    descriptors = describe(method, patches, spots.places, device)
+    clusters = cluster(descriptors, quantile)
+    means = torch.from_numpy(descriptors)
+    means = torch.stack([means[clusters.members(number)].mean(0) for number in range(clusters.count)])
+    patterns = method.decode(means.to(device)).float().cpu()
+    return Discovery(patches, votes, spots, descriptors, clusters, patterns)
