@@ -12,7 +12,7 @@ from torchmetrics.image import PeakSignalNoiseRatio
 from tiae_zoo.invariance.background import Background
 from tiae_zoo.invariance.shift import Shift
 from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
-from tiae_zoo.methods.describer import evaluation_grid
+from tiae_zoo.methods.describer import best_error, evaluation_grid
 from tiae_zoo.methods.one_cycle import OneCycle
 from tiae_zoo.metrics import WithinBetweenVariance
 from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegressor
@@ -104,8 +104,7 @@ class ForegroundAE(OneCycle, Segmenter):
         images = images.repeat(2, 1, 1, 1)
         descriptors = self.encoder(composed)
         restored = self.decoder(descriptors).float()
-        target = self.shift.nearest(restored, images).image
-        restoration = (restored - target).square().sum((1, 2, 3)).mean()
+        restoration = best_error(restored, images, self.shift).mean()
         first, second = restored.chunk(2)
         invariance = (first - second).square().sum((1, 2, 3)).mean()
         placement = restoration.new_zeros(())

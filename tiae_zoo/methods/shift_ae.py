@@ -9,7 +9,7 @@ from torchmetrics import MeanMetric
 
 from tiae_zoo.invariance import Shift, TransformFamily
 from tiae_zoo.methods.base import Batch
-from tiae_zoo.methods.describer import Describer, evaluation_grid
+from tiae_zoo.methods.describer import Describer, best_error, evaluation_grid
 from tiae_zoo.methods.one_cycle import OneCycle
 from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegressor
 from tiae_zoo.objectives import sparseness
@@ -25,7 +25,8 @@ class ShiftInvariantAE(OneCycle, Describer):
       + lambda_spa * ||E(T_a I)||_1^2 / ||E(T_a I)||_2^2               energy in few descriptor dimensions
 
     as means over the shifts of an image, or pairs of them; the minimum runs over all (2 max_shift + 1)^2. Squared
-    errors are summed over pixels and averaged over images. The regressor R learns beside them, and its teacher is the
+    errors are summed over pixels and averaged over images; what a shift moves out of the frame counts as not restored,
+    or else patterns settle where they are cut off. The regressor R learns beside them, and its teacher is the
     shift that moves the restored pattern onto the image: T_{R(I)} D(E(I)) ~ I.
 
     The formulas hold for any family of transforms; only R speaks of shifts, whatever else the family does.
@@ -55,7 +56,7 @@ class ShiftInvariantAE(OneCycle, Describer):
         image_channels: int = 1,
         dim_descriptor: int = 30,
         num_shifts: int = 2,
-        lambda_inv: float = 3.0,
+        lambda_inv: float = 2.0,
         lambda_res: float = 1.0,
         lambda_spa: float = 0.0,
         lr: float = 3e-3,
@@ -93,8 +94,7 @@ class ShiftInvariantAE(OneCycle, Describer):
         """
         descriptors = self.encoder(transformed)
         restored = self.decoder(descriptors).float()
-        target = self.family.nearest(restored, images.repeat(len(restored) // len(images), 1, 1, 1)).image
-        restoration = (restored - target).square().sum((1, 2, 3)).mean()
+        restoration = best_error(restored, images.repeat(len(restored) // len(images), 1, 1, 1), self.family).mean()
         # the mean of a squared difference over all pairs is twice the unbiased variance
         invariance = 2 * restored.unflatten(0, (-1, len(images))).var(0).sum((1, 2, 3)).mean()
         placement = self.placement_loss(restored[: len(images)], transformed[: len(images)])  # R learns fast: one block
