@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -26,6 +27,29 @@ class TransformFamily(ABC):
 
     parameters: tuple[str, ...]
     """The P names of theta's columns."""
+    _arguments: tuple[Any, ...]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # a family is a hyperparameter of its method: checkpoints that keep one are opened without unpickling code
+        super().__init_subclass__(**kwargs)
+        torch.serialization.add_safe_globals([cls])
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember the arguments: they are what is kept, and compared."""
+        family = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind(family, *args, **kwargs)
+        bound.apply_defaults()
+        family._arguments = bound.args[1:]
+        return family
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        return type(self), self._arguments
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TransformFamily) and self.__reduce__() == other.__reduce__()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
     @abstractmethod
     def apply(self, images: Tensor, theta: Tensor) -> Tensor:
