@@ -4,38 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torchvision.transforms.v2.functional as tv
-from sklearn.datasets import load_digits
-from torch import Tensor
+from slow_transforms import digits, shift_distances_slowly, shift_slowly
 
 from tiae_zoo.invariance import Shift
-
-
-def digits(count: int, side: int = 32) -> Tensor:
-    """Handwritten digits (count, 1, side, side) in [0, 1] that reach every edge of the frame."""
-    images = torch.from_numpy(load_digits().images[:count]).float().unsqueeze(1) / 16
-    return tv.resize(images, [side, side], antialias=True).clamp(0, 1)
-
-
-def shift_slowly(images: Tensor, dx: int, dy: int) -> Tensor:
-    """The plain reference: each pixel moved by itself."""
-    moved = torch.zeros_like(images)
-    height, width = images.shape[-2:]
-    for row in range(height):
-        for column in range(width):
-            if 0 <= row + dy < height and 0 <= column + dx < width:
-                moved[:, :, row + dy, column + dx] = images[:, :, row, column]
-    return moved
-
-
-def distances_slowly(restored: Tensor, images: Tensor, max_shift: int) -> Tensor:
-    """The plain reference: every shift is applied and compared."""
-    span = range(-max_shift, max_shift + 1)
-    rows = [
-        torch.stack([(restored - shift_slowly(images, dx, dy)).square().sum((1, 2, 3)) for dx in span], 1)
-        for dy in span
-    ]
-    return torch.stack(rows, 1)
 
 
 @pytest.mark.parametrize("theta", [(0, 0), (3, 0), (0, -3), (-2, 5), (8, 8), (-8, -8)])
@@ -82,12 +53,15 @@ def test_sampling_covers_the_whole_square_and_follows_its_generator() -> None:
     assert theta.max() == 2
 
 
-@pytest.mark.parametrize(("side", "channels", "max_shift"), [(32, 1, 8), (12, 3, 4), (15, 2, 3), (6, 1, 8)])
-def test_fft_distances_agree_with_the_loop(side: int, channels: int, max_shift: int) -> None:
-    images = torch.cat([digits(4 * channels, side).view(4, channels, side, side)])
-    restored = digits(8 * channels, side).view(8, channels, side, side)[4:]
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "max_shift"),
+    [(32, 32, 1, 8), (12, 12, 3, 4), (15, 10, 2, 3), (9, 16, 1, 0), (6, 6, 1, 8), (1, 5, 1, 2)],
+)
+def test_fft_distances_agree_with_the_loop(height: int, width: int, channels: int, max_shift: int) -> None:
+    images, restored = digits(8 * channels, height, width).view(2, 4, channels, height, width)
     fast = Shift(max_shift).distances(restored, images)
-    torch.testing.assert_close(fast, distances_slowly(restored, images, max_shift), rtol=1e-4, atol=1e-4 * side)
+    slow = shift_distances_slowly(restored, images, max_shift)
+    torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-6 * float(slow.max()))
 
 
 def test_nearest_finds_all_289_shifts_of_a_pattern() -> None:
@@ -106,7 +80,7 @@ def test_nearest_finds_all_289_shifts_of_a_pattern() -> None:
 def test_nearest_has_the_smallest_distance_of_the_loop() -> None:
     restored, images = digits(8)[4:], digits(4)
     found = Shift(8).nearest(restored, images)
-    smallest = distances_slowly(restored, images, 8).flatten(1).amin(1)
+    smallest = shift_distances_slowly(restored, images, 8).flatten(1).amin(1)
     torch.testing.assert_close((restored - found.image).square().sum((1, 2, 3)), smallest, rtol=1e-5, atol=1e-4)
 
 
@@ -124,9 +98,31 @@ def test_grid_of_few_shifts_names_each_once() -> None:
     assert Shift(1).grid(5).tolist() == [[x, y] for x in (-1, 0, 1) for y in (-1, 0, 1)]
 
 
+def test_distances_keep_their_digits_where_products_may_lose_them() -> None:
+    restored, images = digits(8)[4:], digits(4)
+    expected = shift_distances_slowly(restored, images, 8)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        found = Shift(8).distances(restored, images)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_what_a_test_has_left_in_memory_serves_a_training() -> None:
+    images = digits(2, 11)  # a size of its own
+    with torch.inference_mode():
+        Shift(3).nearest(images, images)
+    weight = torch.ones(1, requires_grad=True)
+    restored = weight * images
+    (restored - Shift(3).nearest(restored, images).image).square().sum().backward()
+    assert weight.grad is not None
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_distances_in_half_precision(dtype: torch.dtype) -> None:
     restored, images = digits(8)[4:], digits(4)
-    expected = distances_slowly(restored.to(dtype).float(), images.to(dtype).float(), 8)
+    expected = shift_distances_slowly(restored.to(dtype).float(), images.to(dtype).float(), 8)
     found = Shift(8).distances(restored.to(dtype), images.to(dtype))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from tiae_zoo.invariance.base import Nearest, TransformFamily
+from tiae_zoo.invariance.search import Measure
+from tiae_zoo.invariance.shift_distances import ShiftDistances
 
 
 class Shift(TransformFamily):
@@ -22,7 +23,7 @@ class Shift(TransformFamily):
         ValueError: `max_shift` is negative.
     """
 
-    parameters: tuple[str, ...] = ("dx", "dy")
+    parameters = ("dx", "dy")
 
     def __init__(self, max_shift: int = 8) -> None:
         if max_shift < 0:
@@ -34,15 +35,17 @@ class Shift(TransformFamily):
 
         theta may lie beyond `max_shift`; it is rounded to whole pixels.
         """
-        height, width = images.shape[-2:]
-        padded = F.pad(images, (1, 1, 1, 1))  # whatever comes from outside reads a zero of this frame
-        dx, dy = theta.round()[:, :, None].unbind(1)
-        device = images.device
-        rows = (torch.arange(1, height + 1, device=device) - dy).clamp(0, height + 1).long()  # (B, H)
-        columns = (torch.arange(1, width + 1, device=device) - dx).clamp(0, width + 1).long()  # (B, W)
-        item = torch.arange(len(images), device=device)[:, None, None]
-        moved = padded[item, :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
-        return moved.permute(0, 3, 1, 2).contiguous()
+        batch, channels, height, width = images.shape
+        # A row of zeros before each plane, and as many after each row: what comes from outside is read there.
+        padded = F.pad(images, (0, width, 1, 0)).flatten()
+        dx, dy = (theta[:, axis, None].round().clamp(-side, side).long() for axis, side in ((0, width), (1, height)))
+        rows = torch.arange(1, height + 1, device=images.device) - dy  # (B, H), of the padded plane
+        starts = torch.where((rows > 0) & (rows <= height), rows * 2 * width - dx, 0)
+        planes = (
+            torch.arange(batch * channels, device=images.device).view(batch, channels, 1) * 2 * width * (height + 1)
+        )
+        starts = (planes + starts[:, None]).flatten()
+        return padded.unfold(0, width, 1).index_select(0, starts).view_as(images)
 
     def sample(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the images (B, C, H, W), each shifted uniformly at random, and theta (B, 2)."""
@@ -72,18 +75,22 @@ class Shift(TransformFamily):
             images: (B, C, H, W).
         """
         with torch.no_grad():
-            distances = self.distances(restored, images)
-            side = distances.shape[-1]
-            best = distances.flatten(1).argmin(1)
-            theta = torch.stack([best % side, best // side], 1).float() - self.max_shift
+            _, theta = self.measure(restored)(images)
             return Nearest(self.apply(images, theta), theta)
 
-    def distances(self, restored: Tensor, images: Tensor) -> Tensor:
-        """Return ||restored - T_theta I||^2 for every shift, about as cheaply as one convolution.
+    def measure(self, restored: Tensor) -> Measure:
+        """Return what finds the best shift of any number of images for one `restored` (B, C, H, W)."""
+        distances = ShiftDistances(restored, self.max_shift)
 
-        ||y - T x||^2 = ||y||^2 + ||T x||^2 - 2 <y, T x>: all inner products together are one cross-correlation, here by
-        FFT, and the energies that stay in the frame are box sums. Rounding leaves an error of about 1e-6 of the
-        energies, so distances near zero may come out slightly negative.
+        def best_shift(images: Tensor) -> tuple[Tensor, Tensor]:
+            smallest, index = distances(images).flatten(1).min(1)
+            side = 2 * self.max_shift + 1
+            return smallest, torch.stack([index % side, index // side], 1).float() - self.max_shift
+
+        return best_shift
+
+    def distances(self, restored: Tensor, images: Tensor) -> Tensor:
+        """Return ||restored - T_theta I||^2 for every shift, without gradients.
 
         Args:
             restored: y, (B, C, H, W).
@@ -92,25 +99,4 @@ class Shift(TransformFamily):
         Returns:
             (B, 2 * max_shift + 1, 2 * max_shift + 1), indexed [dy + max_shift, dx + max_shift].
         """
-        precise = torch.promote_types(torch.float32, images.dtype)  # no FFT, and too few digits, in half precision
-        restored, images = restored.to(precise), images.to(precise)
-        energy = restored.square().sum((1, 2, 3))[:, None, None]
-        return energy + self._energies(images) - 2 * self._correlations(restored, images)
-
-    def _correlations(self, restored: Tensor, images: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        # Zeros of at least max_shift keep the circular correlation from wrapping around.
-        padded = [next_fast_len(side + self.max_shift, real=True) for side in (height, width)]
-        spectrum = torch.fft.rfft2(restored, padded) * torch.fft.rfft2(images, padded).conj()
-        correlation = torch.fft.irfft2(spectrum.sum(1), padded)  # (B, H', W'), negative shifts at the end
-        offsets = torch.arange(-self.max_shift, self.max_shift + 1, device=images.device)
-        return correlation[:, offsets[:, None] % padded[0], offsets % padded[1]]
-
-    def _energies(self, images: Tensor) -> Tensor:
-        height, width = images.shape[-2:]
-        sums = F.pad(images.square().sum(1).cumsum(1).cumsum(2), (1, 0, 1, 0))  # (B, H + 1, W + 1), zero first
-        offsets = torch.arange(-self.max_shift, self.max_shift + 1, device=images.device)
-        top, bottom = (-offsets).clamp_min(0).clamp_max(height), height - offsets.clamp(0, height)
-        left, right = (-offsets).clamp_min(0).clamp_max(width), width - offsets.clamp(0, width)
-        rows = sums[:, bottom] - sums[:, top]  # (B, shifts, W + 1)
-        return rows[:, :, right] - rows[:, :, left]
+        return ShiftDistances(restored, self.max_shift)(images)
