@@ -133,6 +133,7 @@ def test_the_browser_page_needs_no_other_file(checkpoint: Path, page: Path, capf
     text = Path("found/index.html").read_text(encoding="utf-8")
     elements = Elements(text)
     assert len(elements.sources) == 4  # two maps, two clusters
+    assert sum(f"{size} hot spots" in word for word in elements.words for size in (3, 6)) == 3  # and the summary
     assert all(source.startswith("data:image/png;base64,") for source in elements.sources)
     assert "url(" not in text
     assert "<b>" not in text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
-import torch
 from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -16,8 +17,7 @@ from tiae_zoo.discovery.voting import Floats, HotSpots
 PAGE_WIDTH = 1200  # px: a page is enlarged to about this width, by a whole factor
 DARKEST = 0.85  # ink on the page: marks and votes stand out from it
 MARKER = 8  # px: radius of a hot spot
-COLUMNS = 10  # of a contact sheet
-MOST_TILES = 60
+COLUMNS = 8  # of a contact sheet
 TILE_SCALE = 3
 FRAME = 3  # px
 GAP = 6  # px
@@ -54,22 +54,21 @@ def hot_spot_picture(ink: Ink, spots: HotSpots, clusters: Clusters) -> Image.Ima
     return picture
 
 
-def cluster_sheet(pattern: Tensor, patches: Tensor, colour: Colour) -> Image.Image:
-    """Draw what is restored from a cluster's mean descriptor, in a frame of its colour, and its patches in rows.
+def contact_sheet(tiles: Tensor, frames: Sequence[Colour]) -> Image.Image:
+    """Draw patches in rows, as dark ink on white paper; sheets of one width, so that all are shown at one scale.
 
     Args:
-        pattern: (1, S, S) in [0, 1].
-        patches: (N, 1, S, S) in [0, 1]; the first `MOST_TILES` are drawn.
-        colour: of the cluster.
+        tiles: (N, 1, S, S) in [0, 1], at least one.
+        frames: the colour of the frame around each.
     """
-    tiles = 1 - torch.cat([pattern[None], patches[:MOST_TILES]])[:, 0].numpy()
-    pixels = (255 * tiles).round().astype(np.uint8).repeat(TILE_SCALE, axis=1).repeat(TILE_SCALE, axis=2)
+    pixels = (255 * (1 - tiles[:, 0].numpy())).round().astype(np.uint8)
+    pixels = pixels.repeat(TILE_SCALE, axis=1).repeat(TILE_SCALE, axis=2)
     side = pixels.shape[1] + 2 * FRAME
-    columns, rows = min(COLUMNS, len(pixels)), -(-len(pixels) // COLUMNS)
-    sheet = Image.new("RGB", (columns * (side + GAP) - GAP, rows * (side + GAP) - GAP), "white")
-    for number, tile in enumerate(pixels):
+    rows = -(-len(pixels) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * (side + GAP) - GAP, rows * (side + GAP) - GAP), "white")
+    for number, (tile, frame) in enumerate(zip(pixels, frames, strict=True)):
         left, top = number % COLUMNS * (side + GAP), number // COLUMNS * (side + GAP)
-        sheet.paste(colour if number == 0 else GREY, (left, top, left + side, top + side))
+        sheet.paste(frame, (left, top, left + side, top + side))
         sheet.paste(Image.fromarray(tile), (left + FRAME, top + FRAME))
     return sheet
 

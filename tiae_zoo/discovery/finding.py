@@ -13,7 +13,7 @@ from tiae_zoo.discovery.voting import Floats, HotSpots, Patches, Votes, cast_vot
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import ShiftInvariantAE
 
-MOST_SPOTS = 2000  # mean shift takes time with their square: a minute or so
+MOST_SPOTS = 2000  # mean shift takes time with their square: some seconds
 
 
 @dataclass(frozen=True)

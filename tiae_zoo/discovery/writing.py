@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
+import torch
 
-from tiae_zoo.discovery.drawing import cluster_colour, cluster_sheet, heat_picture, hot_spot_picture
+from tiae_zoo.discovery.drawing import GREY, cluster_colour, contact_sheet, heat_picture, hot_spot_picture
 from tiae_zoo.discovery.finding import Discovery
-from tiae_zoo.discovery.html import browser_page
+from tiae_zoo.discovery.html import Figure, browser_page
 
 RED_QUANTILE = 0.997  # of all pixels: the few strongest spots do not make all others pale
+MOST_TILES = 63  # of a contact sheet, beside the pattern: eight rows
 
 
-def write(found: Discovery, folder: Path, about: dict[str, Any]) -> None:
+def write(found: Discovery, folder: Path, about: dict[str, str]) -> None:
     """Write everything into a folder.
 
     `index.html` shows it all. `heat_map.png`, `hot_spots.png` and `clusters/` are its pictures. `votes.csv` has a row
@@ -25,25 +25,61 @@ def write(found: Discovery, folder: Path, about: dict[str, Any]) -> None:
 
     Args:
         found: on a page.
-        folder: exists.
-        about: what it was made with: name -> value, shown in the browser.
+        folder: exists, and holds nothing of these names.
+        about: what it was made with: name -> value, shown in the browser; `page` is the page's name.
     """
     write_tables(found, folder)
-    heat = found.votes.concentration()
-    red = max(float(np.quantile(heat, RED_QUANTILE)), 1.0)
-    ink = found.patches.ink
-    pictures = {
-        "heat_map": heat_picture(ink, heat, red),
-        "hot_spots": hot_spot_picture(ink, found.spots, found.clusters),
-    }
-    for name, picture in pictures.items():
-        picture.save(folder / f"{name}.png")
-    sheets = _sheets(found)
     (folder / "clusters").mkdir()
-    for number, sheet in enumerate(sheets, 1):
-        sheet.save(folder / "clusters" / f"cluster_{number:03d}.png")
-    page = browser_page(found, pictures["heat_map"], pictures["hot_spots"], sheets, red, about)
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    maps, sheets = list(page_maps(found)), list(cluster_sheets(found))
+    for figure in maps:
+        figure.picture.save(folder / f"{figure.name}.png")
+    for figure in sheets:
+        figure.picture.save(folder / "clusters" / f"{figure.name}.png")
+    (folder / "index.html").write_text(browser_page(found, maps, sheets, about), encoding="utf-8")
+
+
+def page_maps(found: Discovery) -> Iterator[Figure]:
+    """Yield the votes and the hot spots over the page."""
+    ink, heat = found.patches.ink, found.votes.concentration()
+    red = max(float(np.quantile(heat, RED_QUANTILE)), 1.0)
+    yield Figure(
+        "heat_map",
+        heat_picture(ink, heat, red),
+        "Every patch of the page voted for the place to which its estimated shift moves it. Red: at least "
+        f"{red:.1f} times as many votes as if every patch stayed where it is.",
+    )
+    yield Figure(
+        "hot_spots",
+        hot_spot_picture(ink, found.spots, found.clusters),
+        "The hot spots, places where votes gather, each with the number of its cluster.",
+    )
+
+
+def cluster_sheets(found: Discovery) -> Iterator[Figure]:
+    """Yield the contact sheet of each cluster, most votes first, and one of all hot spots that are alone."""
+    spots, clusters = found.spots, found.clusters
+    sizes = np.bincount(clusters.labels)
+    for number in np.flatnonzero(sizes > 1).tolist():
+        members = clusters.members(number)
+        patches = found.patches.cut(spots.places[members[:MOST_TILES]])
+        tiles = torch.cat([found.patterns[number : number + 1], patches])
+        rest = f", the first {MOST_TILES} shown" if len(members) > MOST_TILES else ""
+        yield Figure(
+            f"cluster_{number + 1:03d}",
+            contact_sheet(tiles, [cluster_colour(number), *[GREY] * len(patches)]),
+            f"Cluster {number + 1}: {len(members)} hot spots{rest}, {spots.votes[members].sum()} votes",
+        )
+    alone = np.flatnonzero(sizes[clusters.labels] == 1)
+    if len(alone):
+        shown = alone[: MOST_TILES + 1]
+        rest = f", the first {len(shown)} shown" if len(alone) > len(shown) else ""
+        yield Figure(
+            "alone",
+            contact_sheet(
+                found.patches.cut(spots.places[shown]), [cluster_colour(int(clusters.labels[i])) for i in shown]
+            ),
+            f"Alone in their clusters: {len(alone)} hot spots{rest}, {spots.votes[alone].sum()} votes",
+        )
 
 
 def write_tables(found: Discovery, folder: Path) -> None:
@@ -75,15 +111,6 @@ def write_tables(found: Discovery, folder: Path) -> None:
         ["cluster", "hot_spots", "votes"],
         ([number, len(which), spots.votes[which].sum()] for number, which in enumerate(members, 1)),
     )
-
-
-def _sheets(found: Discovery) -> list[Image.Image]:
-    """Return the contact sheet of each cluster, its hot spots with most votes first."""
-    places = [found.spots.places[found.clusters.members(number)] for number in range(found.clusters.count)]
-    return [
-        cluster_sheet(found.patterns[number], found.patches.cut(of_cluster), cluster_colour(number))
-        for number, of_cluster in enumerate(places)
-    ]
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
