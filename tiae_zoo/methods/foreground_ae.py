@@ -104,11 +104,13 @@ class ForegroundAE(OneCycle, Segmenter):
         images = images.repeat(2, 1, 1, 1)
         descriptors = self.encoder(composed)
         restored = self.decoder(descriptors).float()
-        restoration = best_error(restored, images, self.shift).mean()
         first, second = restored.chunk(2)
         invariance = (first - second).square().sum((1, 2, 3)).mean()
-        placement = restoration.new_zeros(())
-        if self.regressor is not None:
+        if self.regressor is None:
+            restoration = (restored - images).square().sum((1, 2, 3)).mean()
+            placement = restoration.new_zeros(())
+        else:
+            restoration = best_error(restored, images, self.shift).mean()
             moved = self.shift.apply(images[: len(first)], shifts[: len(first)])
             teacher = self.placement.nearest(moved, first).theta  # moves the pattern onto the object
             placement = F.smooth_l1_loss(self.regressor(composed[: len(first)]), teacher)
