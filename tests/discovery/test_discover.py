@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from tiae_zoo.__main__ import main
 from tiae_zoo.methods import ReDO, ShiftInvariantAE
 
 MARKS = [(30, 30), (100, 30), (170, 30), (30, 90), (100, 90), (170, 90)]  # centres x, y
-WRITTEN = {"index.html", "heat_map.png", "hot_spots.png", "clusters"} | {
+WRITTEN = {"index.html", "results.json", "heat_map.png", "hot_spots.png", "clusters"} | {
     f"{table}.csv" for table in ("votes", "hot_spots", "descriptors", "clusters")
 }
 
@@ -98,6 +99,11 @@ def test_finds_the_marks_and_puts_like_with_like(
     assert "their votes gather at 6 hot spots, which form 2 clusters" in outcome.out
     assert f"See {folder / 'index.html'}" in outcome.out
 
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert results["metrics"].items() >= {"hot_spots": 6, "clusters": 2, "clusters_of_several": 2}.items()
+    assert results["command"].endswith("--quantile 0.5")
+    assert results["checkpoint"] == str(checkpoint)
+
     spots = table(folder / "hot_spots.csv")
     assert {(int(spot["x"]), int(spot["y"])) for spot in spots} == set(MARKS)
     row_and_cluster = {(spot["y"], spot["cluster"]) for spot in spots}
@@ -158,6 +164,9 @@ def test_nothing_is_overwritten(checkpoint: Path, page: Path, capfd: pytest.Capt
     assert outcome.status == 1
     assert "old exists already and is not overwritten. Give another --output." in outcome.err
     assert Path("old/index.html").read_text(encoding="utf-8") == "dear diary"
+    outcome = discover(capfd, page, "--ckpt_path", checkpoint, "--output", "old/index.html/found")
+    assert outcome.status == 1
+    assert "No folder can be made in old/index.html/found" in outcome.err
     for number in range(2):
         assert discover(capfd, page, "--ckpt_path", checkpoint).status == 0
         assert Path(f"runs/scan/discover_{number}").is_dir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,19 +35,24 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
 
     from tiae_zoo.data import PagePatches  # loads PyTorch: seconds
-    from tiae_zoo.discovery import discover, summary, write
+    from tiae_zoo.discovery import discover, figures, summary, write
 
     checkpoint, method = load_method(options.ckpt_path)
     data = PagePatches(page=options.page, invert=options.invert, image_size=method.hparams["image_size"])
-    with new_folder(options.output or Path("runs", data.path.stem), numbered=options.output is None) as folder:
-        found = discover(method, data.ink, options.stride, options.quantile)
+    page, ink = data.path, data.ink
+    with new_folder(options.output or Path("runs", page.stem), numbered=options.output is None) as folder:
+        started = time.perf_counter()
+        found = discover(method, ink, options.stride, options.quantile)
         about = {
-            "page": data.path.name,
-            "checkpoint": str(checkpoint),
+            "page": page.name,
             "command": shlex.join(["tiae-zoo", "discover", *arguments]),
+            "checkpoint": str(checkpoint),
             "version": f"tiae-zoo {__version__}",
         }
         write(found, folder, about)
+        seconds = round(time.perf_counter() - started, 3)
+        results = {"verb": "discover", **about, "metrics": figures(found), "wall_seconds": seconds}
+        runs.write_json(folder / runs.RESULTS_FILE, results)
     print(f"{summary(found)}\nSee {folder / 'index.html'}")
     return 0
 
@@ -120,8 +126,12 @@ def new_folder(place: Path, numbered: bool) -> Iterator[Path]:
     Raises:
         UserError: it exists already, or cannot be made.
     """
-    folder = runs.reserve(place, "discover") if numbered else place
-    if not numbered and not runs.make_new(folder):
+    try:
+        folder = runs.reserve(place, "discover") if numbered else place
+        free = numbered or runs.make_new(folder)
+    except UserError as error:
+        raise UserError(f"No folder can be made in {place} ({error.__cause__}). Give another --output.") from error
+    if not free:
         raise UserError(f"{folder} exists already and is not overwritten. Give another --output.")
     try:
         yield folder

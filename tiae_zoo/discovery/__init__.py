@@ -1,7 +1,6 @@
 """What a shift-invariant auto-encoder finds on a page without labels: typical patterns, and groups of them."""
 
-from tiae_zoo.discovery.finding import Discovery, discover
-from tiae_zoo.discovery.html import summary
+from tiae_zoo.discovery.finding import Discovery, discover, figures, summary
 from tiae_zoo.discovery.writing import write
 
-__all__ = ["Discovery", "discover", "summary", "write"]
+__all__ = ["Discovery", "discover", "figures", "summary", "write"]

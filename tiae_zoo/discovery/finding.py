@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,3 +64,24 @@ def discover(method: ShiftInvariantAE, ink: Ink, stride: int, quantile: float) -
     means = torch.stack([means[clusters.members(number)].mean(0) for number in range(clusters.count)])
     patterns = method.decode(means.to(device)).float().cpu()
     return Discovery(patches, votes, spots, descriptors, clusters, patterns)
+
+
+def figures(found: Discovery) -> dict[str, float]:
+    """Return what can be counted of a discovery; the bandwidth is in the descriptors' own units."""
+    sizes = np.bincount(found.clusters.labels)
+    return {
+        "patches": len(found.votes.centres),
+        "hot_spots": len(found.spots.places),
+        "clusters": len(sizes),
+        "clusters_of_several": int((sizes > 1).sum()),
+        "bandwidth": found.clusters.bandwidth,
+    }
+
+
+def summary(found: Discovery) -> str:
+    """Return the same in a sentence."""
+    count = figures(found)
+    return (
+        f"{count['patches']} patches voted; their votes gather at {count['hot_spots']} hot spots, which form "
+        f"{count['clusters']} clusters, {count['clusters_of_several']} of them with more than one hot spot."
+    )

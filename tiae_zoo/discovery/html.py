@@ -9,10 +9,9 @@ from html import escape
 from string import Template
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
-from tiae_zoo.discovery.finding import Discovery
+from tiae_zoo.discovery.finding import Discovery, summary
 
 MOST_SHEETS = 60  # clusters shown; the others' sheets lie in the folder
 MOST_WIDTH = 1600  # px of a picture: that of a large scan is whole in its file alone
@@ -84,15 +83,6 @@ def browser_page(found: Discovery, maps: Sequence[Figure], sheets: Sequence[Figu
         maps="\n".join(_figure(figure, ' class="map"') for figure in maps),
         sheets="\n".join(shown),
         about="\n".join(rows),
-    )
-
-
-def summary(found: Discovery) -> str:
-    """Return in a sentence what was found."""
-    sizes = np.bincount(found.clusters.labels)
-    return (
-        f"{len(found.votes.centres)} patches voted; their votes gather at {len(found.spots.places)} hot spots, "
-        f"which form {len(sizes)} clusters, {int((sizes > 1).sum())} of them with more than one hot spot."
     )
 
 
