@@ -11,9 +11,11 @@ from matplotlib.offsetbox import OffsetImage
 from matplotlib.text import Text
 from PIL import Image
 from tiny_methods import Described, Plain, Shown, pictures, trainer
+from torch.utils.data import DataLoader
 
 from tiae_zoo.callbacks import DescriptorMap
 from tiae_zoo.callbacks.descriptor_map import descriptor_figure, image_colours, principal_plane
+from tiae_zoo.invariance import Background, Blur, Composition, Rotation, Scale, Shift
 
 
 def rows(folder):
@@ -39,6 +41,34 @@ def test_an_invariant_descriptor_gives_tighter_clusters(tmp_path):
         clusters = points.reshape(8, 32, 2)
         spread[invariant] = clusters.var(1).sum() / clusters.mean(1).var(0).sum()
     assert spread[True] < 0.2 * spread[False]
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        Shift(2),
+        Rotation(),
+        Blur(),
+        Background(torch.rand(3, 2, 8, 8)),
+        Composition([Scale(), Shift(2), Background(torch.rand(3, 2, 8, 8))]),
+    ],
+    ids=lambda family: type(family).__name__,
+)
+def test_masks_and_any_family_of_transforms(tmp_path, family):
+    class Masks(Described):
+        def encode(self, images):
+            return images.flatten(1)
+
+        def test_dataloader(self):
+            images = torch.rand(6, 2, 8, 8, generator=torch.Generator().manual_seed(0)).round()
+            return DataLoader([{"image": image} for image in images], batch_size=4)
+
+    model = Masks()
+    model.family = family
+    trainer(tmp_path, DescriptorMap(num_images=5, num_shifts=4)).test(model)
+    table = rows(tmp_path)
+    assert len({(row["x"], row["y"]) for row in table}) > 5
+    assert [row["label"] for row in table] == [""] * 20
 
 
 def test_the_same_run_gives_the_same_map_and_another_seed_another(tmp_path):
