@@ -79,7 +79,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quantile",
         type=_share,
-        default=0.05,
+        default=0.02,
         help="clusters reach as far as this share of all hot spots on average: larger gives fewer clusters "
         "(default: %(default)s)",
     )
