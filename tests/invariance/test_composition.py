@@ -60,7 +60,7 @@ FAMILIES: list[list[TransformFamily]] = [
 def test_nearest_is_the_best_of_the_whole_product(
     families: list[TransformFamily], at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "NUMBERS_AT_A_TIME", at_a_time)
+    monkeypatch.setitem(search.NUMBERS_AT_A_TIME, "cpu", at_a_time)
     family = Composition(families)
     restored, images = digits(12, 9, 11).view(2, 3, 2, 9, 11)
     found = family.nearest(restored, images)
@@ -108,7 +108,7 @@ def test_coarse_to_fine_finds_a_smooth_minimum(stride: int, sizes: tuple[int, in
     found = search.search(places[:, :, None, None], transform, lists, measure, stride)
     assert torch.equal(found, places)
     coarse = np.prod([len(range((size - 1) % stride // 2, size, stride)) for size in sizes])
-    around = (2 * (stride // 2) + 1) ** 2
+    around = (2 * stride - 1) ** 2
     assert len(torch.cat(tried)) <= (coarse + around) * len(places)
 
 
@@ -131,7 +131,7 @@ def test_memory_does_not_grow_with_the_product(monkeypatch: pytest.MonkeyPatch) 
         return apply(self, theta)
 
     monkeypatch.setattr(Rotation, "matrix", watched)
-    monkeypatch.setattr(search, "NUMBERS_AT_A_TIME", 10 * 4 * 64)
+    monkeypatch.setitem(search.NUMBERS_AT_A_TIME, "cpu", 10 * 4 * 64)
     images = digits(4, 8)
     Composition([Rotation(30, 101), Scale(num_scales=3), Shift(1)]).nearest(images, images)
     assert largest == 10 * len(images)

@@ -30,8 +30,8 @@ class Composition(TransformFamily):
     Args:
         families: first those that are searched one candidate after the other, then at most one `Shift`, then those that
             are not searched, `Background` last.
-        stride: 1 searches exactly. s > 1 tries every s-th candidate of each family before the shift, and then each
-            image's own neighbours of the best up to s // 2 away; all shifts in any case.
+        stride: 1 searches exactly. s > 1 searches coarse to fine: every s-th candidate of each family before the shift,
+            then for each image all that lie between the best of these and the next ones tried; all shifts in any case.
 
     Raises:
         ValueError: there is no family, the order is another, or `stride` is below 1.

@@ -16,6 +16,6 @@ def exact_matmul(left: Tensor, right: Tensor) -> Tensor:
     device, dtype = right.device.type, right.dtype
     settings = torch.backends.cuda.matmul if device == "cuda" else torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     lowered = device != "mps" and settings.fp32_precision not in ("none", "ieee")
-    safe = torch.float64 if lowered else dtype
-    with torch.autocast(device, enabled=False):
-        return (left.to(safe) @ right.to(safe)).to(dtype)
+    if lowered or torch.is_autocast_enabled(device):  # neither touches float64
+        return (left.double() @ right.double()).to(dtype)
+    return left @ right

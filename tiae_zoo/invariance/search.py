@@ -9,14 +9,15 @@ from torch import Tensor
 
 from tiae_zoo.invariance.precision import precise
 
-NUMBERS_AT_A_TIME = 2**20  # in the transformed images that the search holds: 4 MB in float32
+NUMBERS_AT_A_TIME = {"cpu": 2**18}  # in the transformed images that the search holds: a processor's cache full
+NUMBERS_AT_A_TIME_ELSEWHERE = 2**23  # 32 MB in float32
 
 Transform = Callable[[Tensor, Tensor], Tensor]
 """Gives transformed images (N, C, H, W) for images (N, C, H, W) and theta (N, P)."""
 
 Measure = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Gives the distance (K * B,) of images (K * B, C, H, W), in K blocks of B, to one restoration (B, C, H, W), and theta
-(K * B, Q): Q further parameters, if any, at which that distance is smallest."""
+"""Gives how far images (K * B, C, H, W), in K blocks of B, are from one restoration (B, C, H, W): (K * B,), the squared
+distance but for a constant for each of the B; and theta (K * B, Q), further parameters at which it is smallest."""
 
 
 def plain_distance(restored: Tensor) -> Measure:
@@ -36,8 +37,8 @@ def search(
 ) -> Tensor:
     """Return the theta of each image that `measure` finds nearest, among the product of lists of candidates.
 
-    With a `stride` s above 1 the search is not exact: it tries every s-th candidate of each list and then, around the
-    best of these, each image's own neighbours up to s // 2 places away in every list.
+    With a `stride` s above 1 the search is not exact: it tries every s-th candidate of each list and then, for each
+    image, all that lie between the best of these and the next ones tried.
 
     Memory does not grow with the number of candidates.
 
@@ -57,7 +58,7 @@ def search(
     coarse = _product([torch.arange((size - 1) % stride // 2, size, stride, device=device) for size in sizes])
     found.consider(coarse.unsqueeze(1).expand(-1, len(images), -1))
     if stride > 1:
-        steps = torch.arange(-(stride // 2), stride // 2 + 1, device=device)
+        steps = torch.arange(1 - stride, stride, device=device)
         around = found.places + _product([steps] * len(sizes)).unsqueeze(1)
         found.consider(around.clamp_min(0).minimum(torch.tensor(sizes, device=device) - 1))
     return found.theta
@@ -72,7 +73,8 @@ class _Search:
 
     def consider(self, places: Tensor) -> None:
         """Try the candidates at places (M, B, lists)."""
-        for some in places.split(max(1, NUMBERS_AT_A_TIME // self._images.numel())):
+        numbers = NUMBERS_AT_A_TIME.get(places.device.type, NUMBERS_AT_A_TIME_ELSEWHERE)
+        for some in places.split(max(1, numbers // self._images.numel())):
             distance, theta = self._try(some)
             nearest, which = distance.min(0)
             item = torch.arange(len(which), device=which.device)

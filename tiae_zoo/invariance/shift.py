@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tiae_zoo.invariance.base import Nearest, TransformFamily
@@ -35,17 +36,8 @@ class Shift(TransformFamily):
 
         theta may lie beyond `max_shift`; it is rounded to whole pixels.
         """
-        batch, channels, height, width = images.shape
-        # A row of zeros before each plane, and as many after each row: what comes from outside is read there.
-        padded = F.pad(images, (0, width, 1, 0)).flatten()
-        dx, dy = (theta[:, axis, None].round().clamp(-side, side).long() for axis, side in ((0, width), (1, height)))
-        rows = torch.arange(1, height + 1, device=images.device) - dy  # (B, H), of the padded plane
-        starts = torch.where((rows > 0) & (rows <= height), rows * 2 * width - dx, 0)
-        planes = (
-            torch.arange(batch * channels, device=images.device).view(batch, channels, 1) * 2 * width * (height + 1)
-        )
-        starts = (planes + starts[:, None]).flatten()
-        return padded.unfold(0, width, 1).index_select(0, starts).view_as(images)
+        furthest = max(images.shape[-2:])
+        return _shifted(images, theta.round().clamp(-furthest, furthest), furthest)
 
     def sample(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the images (B, C, H, W), each shifted uniformly at random, and theta (B, 2)."""
@@ -53,7 +45,7 @@ class Shift(TransformFamily):
         device = images.device if generator is None else generator.device
         theta = torch.randint(-self.max_shift, self.max_shift + 1, size, generator=generator, device=device)
         theta = theta.to(images.device, torch.float32)
-        return self.apply(images, theta), theta
+        return _shifted(images, theta, self.max_shift), theta
 
     def grid(self, steps: int) -> Tensor:
         """Return thetas (N, 2) spread evenly over the square of shifts, corners included.
@@ -76,16 +68,15 @@ class Shift(TransformFamily):
         """
         with torch.no_grad():
             _, theta = self.measure(restored)(images)
-            return Nearest(self.apply(images, theta), theta)
+            return Nearest(_shifted(images, theta, self.max_shift), theta)
 
     def measure(self, restored: Tensor) -> Measure:
         """Return what finds the best shift of any number of images for one `restored` (B, C, H, W)."""
         distances = ShiftDistances(restored, self.max_shift)
 
         def best_shift(images: Tensor) -> tuple[Tensor, Tensor]:
-            smallest, index = distances(images).flatten(1).min(1)
-            side = 2 * self.max_shift + 1
-            return smallest, torch.stack([index % side, index // side], 1).float() - self.max_shift
+            smallest, index = distances.relative(images).flatten(1).min(1)
+            return smallest, _descending(self.max_shift, index.device).index_select(0, index)
 
         return best_shift
 
@@ -100,3 +91,28 @@ class Shift(TransformFamily):
             (B, 2 * max_shift + 1, 2 * max_shift + 1), indexed [dy + max_shift, dx + max_shift].
         """
         return ShiftDistances(restored, self.max_shift)(images)
+
+
+@lru_cache(maxsize=16)
+def _descending(max_shift: int, device: torch.device) -> Tensor:
+    """Return all shifts (dx, dy) in the order of `ShiftDistances.relative`, (S * S, 2)."""
+    with torch.inference_mode(False):  # kept for later calls, which may train
+        down = torch.arange(max_shift, -max_shift - 1, -1, dtype=torch.float32, device=device)
+        return torch.cartesian_prod(down, down).flip(1)
+
+
+def _shifted(images: Tensor, theta: Tensor, furthest: int) -> Tensor:
+    """Return the shifted images (B, C, H, W) for theta (B, 2), whole pixels of up to `furthest`.
+
+    The rows of all planes are laid end to end with zeros between them; the shift decides where each is read.
+    """
+    batch, channels, height, width = images.shape
+    row, plane = width + furthest, (height + furthest) * (width + furthest)
+    line = images.new_zeros(batch * channels * plane + furthest * (row + 1))  # zeros follow the last plane too
+    planes = line[: batch * channels * plane].view(batch, channels, height + furthest, row)
+    planes[:, :, furthest:, furthest:] = images
+    dx, dy = theta.long().unbind(1)
+    starts = torch.arange(furthest * (row + 1), plane, row, device=images.device)  # (H,), of the rows of one plane
+    starts = starts + torch.arange(0, batch * channels * plane, plane, device=images.device).view(batch, channels, 1)
+    starts = starts - (dy * row + dx).view(batch, 1, 1)
+    return line.unfold(0, width, 1).index_select(0, starts.flatten()).view_as(images)

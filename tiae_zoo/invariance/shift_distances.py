@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor
 
@@ -26,14 +25,13 @@ class ShiftDistances:
         max_shift: m, in pixels.
     """
 
+    @torch.no_grad()
     def __init__(self, restored: Tensor, max_shift: int) -> None:
         self._max_shift = max_shift
         self._padded = [max(side + max_shift, 2 * max_shift + 1) for side in restored.shape[-2:]]  # (H', W')
         self._length = next_fast_len(self._padded[0] * self._padded[1], real=True)
-        planes = _planes(restored)
-        with torch.no_grad():
-            self._energy = planes.square().sum((1, 2))[:, None, None]  # (B * C, 1, 1)
-            self._spectrum = self._transform(planes, max_shift)
+        self._restored = _planes(restored)
+        self._spectrum = self._transform(self._restored, 0).conj_physical_()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the distances (K * B, 2 m + 1, 2 m + 1), indexed [dy + m, dx + m].
@@ -41,19 +39,30 @@ class ShiftDistances:
         Args:
             images: x, (K * B, C, H, W) in K blocks of B.
         """
+        relative = self.relative(images).flip(1, 2).unflatten(0, (-1, len(self._restored) // images.shape[1]))
+        energy = self._restored.unflatten(0, (-1, images.shape[1])).square().sum((1, 2, 3))
+        return (relative + energy[:, None, None]).flatten(0, 1)
+
+    @torch.no_grad()
+    def relative(self, images: Tensor) -> Tensor:
+        """Return the distances less ||y||^2, (K * B, 2 m + 1, 2 m + 1), indexed [m - dy, m - dx].
+
+        Args:
+            images: x, (K * B, C, H, W) in K blocks of B.
+        """
         planes = _planes(images)
-        with torch.no_grad():
-            distances = _shifted_energies(planes, self._max_shift)
-            distances.unflatten(0, (-1, len(self._energy))).add_(self._energy)
-            distances.sub_(self._products(planes), alpha=2)
-            return distances.unflatten(0, images.shape[:2]).sum(1)
+        products = self._products(planes)
+        distances = torch.empty(products.shape, dtype=planes.dtype, device=planes.device)
+        torch.sub(_shifted_energies(planes, self._max_shift), products, alpha=2, out=distances)
+        if images.shape[1] == 1:
+            return distances  # a sum would copy them
+        return distances.unflatten(0, images.shape[:2]).sum(1)
 
     def _products(self, planes: Tensor) -> Tensor:
         """Return <y, T x> (K * N, 2 m + 1, 2 m + 1) for planes x (K * N, H, W)."""
-        spectrum = self._transform(planes, 0).conj_physical_()
+        spectrum = self._transform(planes, self._max_shift)
         spectrum.unflatten(0, (-1, len(self._spectrum))).mul_(self._spectrum)
-        height, width = self._padded
-        correlation = torch.fft.irfft(spectrum, self._length)[:, : height * width]
+        correlation = torch.fft.irfft(spectrum, self._length)[:, : self._padded[0] * self._padded[1]]
         side = 2 * self._max_shift + 1
         return correlation.unflatten(1, self._padded)[:, :side, :side]
 
@@ -64,9 +73,11 @@ class ShiftDistances:
         one along this line, by dx + dy * W', and wraps around into zeros. One transform of a line is faster than those
         of a plane.
         """
-        (height, width), (height_padded, width_padded) = planes.shape[-2:], self._padded
-        margins = (start, width_padded - width - start, start, height_padded - height - start)
-        return torch.fft.rfft(F.pad(planes, margins).flatten(1), self._length)
+        number, height, width = planes.shape
+        line = planes.new_zeros(number, self._length)
+        on_line = line[:, : self._padded[0] * self._padded[1]].unflatten(1, self._padded)
+        on_line[:, start : start + height, start : start + width] = planes
+        return torch.fft.rfft(line)
 
 
 def _planes(images: Tensor) -> Tensor:
@@ -74,7 +85,7 @@ def _planes(images: Tensor) -> Tensor:
 
 
 def _shifted_energies(planes: Tensor, max_shift: int) -> Tensor:
-    """Return ||T_(dx, dy) x||^2, (N, dy, dx), for planes x (N, H, W)."""
+    """Return ||T x||^2 (N, 2 m + 1, 2 m + 1), indexed [m - dy, m - dx], for planes x (N, H, W)."""
     height, width = planes.shape[-2:]
     squares = planes.square().view(-1, width)
     over_width = exact_matmul(_kept(width, max_shift, planes.dtype, planes.device), squares.T)  # (dx, N * H)
@@ -85,8 +96,8 @@ def _shifted_energies(planes: Tensor, max_shift: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _kept(side: int, max_shift: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return 1 where a shift (2 m + 1 rows) leaves a pixel (`side` columns) in the frame, else 0."""
+    """Return 1 where a shift from m down to -m (rows) leaves a pixel (`side` columns) in the frame, else 0."""
     with torch.inference_mode(False):  # kept for later calls, which may train
-        shifts = torch.arange(-max_shift, max_shift + 1, device=device)
+        shifts = torch.arange(max_shift, -max_shift - 1, -1, device=device)
         moved = torch.arange(side, device=device) + shifts[:, None]
         return ((moved >= 0) & (moved < side)).to(dtype)
