@@ -48,4 +48,6 @@ def test_families_are_equal_if_their_arguments_are() -> None:
 def test_backgrounds_are_kept_with_their_pictures(tmp_path: Path) -> None:
     pool = torch.rand(3, 1, 4, 4)
     torch.save(Background(pool), tmp_path / "family.ckpt")
-    assert torch.equal(torch.load(tmp_path / "family.ckpt", weights_only=True).pool, pool)
+    loaded = torch.load(tmp_path / "family.ckpt", weights_only=True)
+    assert loaded == Background(pool)
+    assert loaded != Background(1 - pool)

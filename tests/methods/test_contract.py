@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tiae_zoo.invariance import Composition, Rotation, Shift
+from tiae_zoo.invariance import Background, Composition, Rotation, Shift
 from tiae_zoo.methods import AutoEncoder, ForegroundAE, ReDO, Segmenter, ShiftInvariantAE
 
 SMALL_REDO: dict[str, Any] = {
@@ -33,7 +33,10 @@ METHODS: dict[str, Callable[[], LightningModule]] = {
     "redo one region": lambda: ReDO(redraw="one", **SMALL_REDO),
     "redo three regions": lambda: ReDO(num_regions=3, **SMALL_REDO),
     "shift_ae composed": lambda: ShiftInvariantAE(Composition([Rotation(20, 3), Shift(2)]), image_channels=3),
-    "shift_ae": lambda: ShiftInvariantAE(num_shifts=3, lambda_spa=0.1, image_channels=3),
+    "shift_ae before pictures": lambda: ShiftInvariantAE(
+        Composition([Shift(2), Background(torch.rand(4, 3, 32, 32))]), image_channels=3
+    ),
+    "shift_ae": lambda: ShiftInvariantAE(num_transforms=3, lambda_spa=0.1, image_channels=3),
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision.transforms.v2.functional as tv
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sklearn.datasets import load_digits
 from torch import Tensor
@@ -79,16 +79,27 @@ def test_the_background_is_put_behind_the_object() -> None:
     opaque, clear = truth == 1, truth == 0
     assert torch.equal(images[opaque], truth[opaque])
     assert torch.equal(images[clear], batch["background"][clear])
-    other, _ = method.compose(batch, turn=1)
-    assert torch.equal(other[clear], batch["background"].flip(0)[clear])
+    for version, flipped in [(1, [2]), (2, [3]), (3, [2, 3])]:
+        other, _ = method.compose(batch, version)
+        assert torch.equal(other[clear], batch["background"].flip(flipped)[clear])
 
 
-def test_the_same_pictures_are_scored_whatever_the_batch_size() -> None:
+@pytest.mark.parametrize("version", range(4))
+def test_the_same_pictures_are_scored_whatever_the_batch_size(version: int) -> None:
     method = ForegroundAE(max_shift=8)
     batch = {"image": digits(6), "background": torch.rand(6, 1, 32, 32), "index": torch.arange(6)}
-    whole, _ = method.compose(batch)
-    last, _ = method.compose({key: value[4:] for key, value in batch.items()})
+    whole, _ = method.compose(batch, version)
+    last, _ = method.compose({key: value[4:] for key, value in batch.items()}, version)
     assert torch.equal(whole[4:], last)
+
+
+def test_versions_of_an_object_lie_elsewhere_along_both_axes() -> None:
+    method = ForegroundAE(max_shift=8)
+    dot = torch.zeros(1, 1, 32, 32)
+    dot[..., 16, 16] = 1
+    batch = {"image": dot, "background": torch.zeros(1, 1, 32, 32)}
+    places = torch.stack([method.compose(batch, version)[1].nonzero()[0, 2:] for version in range(4)]).float()
+    assert (places.var(0, unbiased=False) > 15).all()  # 32 for all 25 shifts
 
 
 def test_a_short_training_finds_the_object() -> None:
@@ -147,16 +158,3 @@ def test_data_without_backgrounds_is_refused() -> None:
     data = [{"image": image} for image in digits(8)]
     with pytest.raises(MisconfigurationException, match="Choose some, for example"):
         trainer().fit(ForegroundAE(), DataLoader(data, 8))
-
-
-def test_a_data_module_without_backgrounds_is_refused_before_validation() -> None:
-    class Plain(LightningDataModule):
-        backgrounds = None
-
-        def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-            raise AssertionError("loaded")
-
-        val_dataloader = train_dataloader
-
-    with pytest.raises(MisconfigurationException, match="Choose some, for example"):
-        trainer().fit(ForegroundAE(), datamodule=Plain())

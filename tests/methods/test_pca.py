@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA as ExactPCA  # noqa: N811
 from torch import Tensor
@@ -50,8 +51,18 @@ def test_descriptors_are_centred_coordinates(fitted: PCA) -> None:
 
 def test_a_checkpoint_keeps_the_components(fitted: PCA, tmp_path: Path) -> None:
     fitted.trainer.save_checkpoint(tmp_path / "pca.ckpt")
-    loaded = PCA.load_from_checkpoint(tmp_path / "pca.ckpt", family=Shift(0), weights_only=True)
+    loaded = PCA.load_from_checkpoint(tmp_path / "pca.ckpt", weights_only=True)
     assert torch.equal(loaded(digits()), fitted(digits()))
+    assert loaded.family == Shift(0)
+
+
+def test_what_it_cannot_learn_from_is_refused(fitted: PCA, tmp_path: Path) -> None:
+    few = DataLoader([{"image": image} for image in digits()[:8]], COMPONENTS - 1)
+    with pytest.raises(MisconfigurationException, match="components, 5, and got 4"):
+        trainer().fit(PCA(image_size=8, dim_descriptor=COMPONENTS), few)
+    fitted.trainer.save_checkpoint(tmp_path / "pca.ckpt")
+    with pytest.raises(MisconfigurationException, match="Leave out --ckpt_path"):
+        trainer().fit(fitted, few, ckpt_path=tmp_path / "pca.ckpt")
 
 
 def test_the_shifts_of_the_family_are_learned() -> None:

@@ -56,7 +56,7 @@ def test_losses_are_the_formula_term_by_term() -> None:
 
 def test_one_transform_is_nothing_to_compare() -> None:
     with pytest.raises(ValueError, match="Give at least 2"):
-        ShiftInvariantAE(num_shifts=1)
+        ShiftInvariantAE(num_transforms=1)
 
 
 def test_the_teacher_of_r_moves_the_pattern_onto_the_image() -> None:

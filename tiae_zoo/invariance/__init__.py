@@ -1,7 +1,7 @@
 """Families of transforms T_theta of the input that a descriptor should not depend on."""
 
 from tiae_zoo.invariance.background import Background
-from tiae_zoo.invariance.base import Nearest, TransformFamily
+from tiae_zoo.invariance.base import Nearest, TransformFamily, best_error
 from tiae_zoo.invariance.blur import Blur
 from tiae_zoo.invariance.composition import Composition
 from tiae_zoo.invariance.interval import Interval
@@ -21,4 +21,5 @@ __all__ = [
     "Scale",
     "Shift",
     "TransformFamily",
+    "best_error",
 ]

@@ -45,13 +45,15 @@ class Background(TransformFamily):
         Raises:
             ValueError: the pictures are not of the size of the images.
         """
+        number = theta[:, 0].round().long()
+        if not (number >= 0).any():
+            return images
         if images.shape[1:] != self.pool.shape[1:]:
             raise ValueError(
                 f"Images are {tuple(images.shape[1:])} and the pictures behind them {tuple(self.pool.shape[1:])} "
                 "(channels, height, width). Give a pool of the images' size."
             )
         self.pool = self.pool.to(images.device)  # moved once
-        number = theta[:, 0].round().long()
         behind = self.pool[number.clamp_min(0)].to(images.dtype) * (number >= 0)[:, None, None, None]
         return images + (1 - images.amax(1, keepdim=True)) * behind
 

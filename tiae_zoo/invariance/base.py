@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -46,7 +47,7 @@ class TransformFamily(ABC):
         return type(self), self._arguments
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, TransformFamily) and self.__reduce__() == other.__reduce__()
+        return isinstance(other, TransformFamily) and _alike(self.__reduce__(), other.__reduce__())
 
     def __hash__(self) -> int:
         return hash(type(self))
@@ -70,3 +71,27 @@ class TransformFamily(ABC):
     @abstractmethod
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
         """Return argmin over the candidates of ||restored - T_theta I||^2, without gradients; both are (B, C, H, W)."""
+
+
+def best_error(restored: Tensor, images: Tensor, family: TransformFamily) -> Tensor:
+    """Return min over theta of ||restored - T_theta I||^2 (B,), with gradients for `restored` alone.
+
+    The frame has a margin of a quarter of its side: what T_theta moves out of the frame, up to there, is an error.
+
+    Args:
+        restored: patterns (B, C, S, S).
+        images: I, (B, C, S, S).
+        family: the transforms T_theta.
+    """
+    margin = [images.shape[-1] // 4] * 4
+    restored = F.pad(restored, margin)
+    return (restored - family.nearest(restored, F.pad(images, margin)).image).square().sum((1, 2, 3))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Compare arguments; tensors have no `==` of their own."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)

@@ -112,7 +112,8 @@ def refuse_unmeasured(trainer: Trainer, model: LightningModule, data: LightningD
     Raises:
         UserError: if a callback monitors a score of masks, and there are none.
     """
-    if not isinstance(model, Segmenter) or getattr(data, "scored", True):
+    measured = getattr(data, "scored", True) or getattr(data, "backgrounds", None) is not None  # objects on black
+    if not isinstance(model, Segmenter) or measured:
         return
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None) or ""

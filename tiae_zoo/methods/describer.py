@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchmetrics import MeanMetric
@@ -86,18 +85,3 @@ class Describer(LightningModule):
 def evaluation_grid(family: TransformFamily) -> Tensor:
     """Return about 25 thetas (N, P) spread evenly over a family, however many parameters it has."""
     return family.grid(max(2, round(GRID_SIZE ** (1 / len(family.parameters)))))
-
-
-def best_error(restored: Tensor, images: Tensor, family: TransformFamily) -> Tensor:
-    """Return min over theta of ||restored - T_theta I||^2 (B,), with gradients for `restored` alone.
-
-    The frame has a margin of a quarter of its side: what T_theta moves out of the frame is an error there.
-
-    Args:
-        restored: patterns (B, C, S, S).
-        images: I, (B, C, S, S).
-        family: the transforms T_theta.
-    """
-    margin = [images.shape[-1] // 4] * 4
-    restored = F.pad(restored, margin)
-    return (restored - family.nearest(restored, F.pad(images, margin)).image).square().sum((1, 2, 3))

@@ -9,16 +9,17 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 from torchmetrics.image import PeakSignalNoiseRatio
 
-from tiae_zoo.invariance.background import Background
-from tiae_zoo.invariance.shift import Shift
+from tiae_zoo.invariance import Background, Shift, best_error
 from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
-from tiae_zoo.methods.describer import best_error, evaluation_grid
+from tiae_zoo.methods.describer import evaluation_grid
 from tiae_zoo.methods.one_cycle import OneCycle
 from tiae_zoo.metrics import WithinBetweenVariance
 from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegressor
 from tiae_zoo.objectives import sparseness
 
-VERSIONS = 4  # backgrounds, and shifts, over which the descriptors of an object are compared
+# Versions of an object over which its descriptors are compared: its background flipped, and another of the 25 shifts
+FLIPS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
+SHIFT_STRIDE = 7  # from one shift of the grid to one that differs in x and y
 
 
 class ForegroundAE(OneCycle, Segmenter):
@@ -35,10 +36,10 @@ class ForegroundAE(OneCycle, Segmenter):
     With shifts a regressor R learns where the restored pattern lies in the image, as in :class:`ShiftInvariantAE`;
     without, it lies where it is restored.
 
-    Masks are the restoration in its place, brightest channel, and its complement. Logged at validation and test: the
-    scores of :class:`Segmenter`, against images brighter than one half or, where the data has them, masks; and where
-    the data has backgrounds, `foreground_iou`, the same without matching, `psnr` of the restoration in its place in dB,
-    and `variance_ratio` of descriptors over backgrounds and shifts.
+    Masks are the restoration in its place, brightest channel, and its complement. Logged at validation and test, where
+    the data has backgrounds: the scores of :class:`Segmenter` against objects brighter than one half; `foreground_iou`,
+    the same without matching; `psnr` of the restoration in its place in dB; and `variance_ratio` of descriptors over
+    backgrounds and shifts. Data without backgrounds are scored as they are, against their masks.
 
     Args:
         max_shift: largest shift along either axis in pixels; the slides' is 8 where they shift, 0 is none.
@@ -120,7 +121,7 @@ class ForegroundAE(OneCycle, Segmenter):
         """Return the weighted sum of the three terms, and the loss of R."""
         images = batch["image"]
         moved, shifts = self.shift.sample(images.repeat(2, 1, 1, 1))
-        composed, _ = self.background(batch).sample(moved)
+        composed, _ = Background(self.backgrounds(batch)).sample(moved)
         invariance, restoration, spread, placement = self.losses(images, composed, shifts)
         loss = self.lambda_inv * invariance + self.lambda_res * restoration + self.lambda_spa * spread
         self.log("train/loss", loss, prog_bar=True)
@@ -129,23 +130,18 @@ class ForegroundAE(OneCycle, Segmenter):
             self.log("train/loss_shift", placement)
         return loss + placement
 
-    def background(self, batch: Batch) -> Background:
-        """Return the transforms that put any background of the batch behind an image.
+    def backgrounds(self, batch: Batch) -> Tensor:
+        """Return the backgrounds of a batch, (B, C, S, S).
 
         Raises:
-            MisconfigurationException: the batch has no backgrounds.
+            MisconfigurationException: it has none.
         """
         if "background" not in batch:
             raise MisconfigurationException(
                 "ForegroundAE learns from objects on black and backgrounds to put behind them, and the data gives no "
                 "backgrounds. Choose some, for example --data.backgrounds NoiseBackgrounds."
             )
-        return Background(batch["background"])
-
-    def setup(self, stage: str) -> None:
-        """Ask for backgrounds before anything is loaded."""
-        if stage == "fit" and getattr(getattr(self.trainer, "datamodule", None), "backgrounds", ...) is None:
-            self.background({})
+        return batch["background"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch."""
@@ -162,28 +158,31 @@ class ForegroundAE(OneCycle, Segmenter):
             return
         images, truth = self.compose(batch)
         extracted = self.extract(images).float()
-        mask, found = truth.amax(1) > 0.5, extracted.amax(1) > 0.5
-        scores.update(torch.stack([1 - extracted.amax(1), extracted.amax(1)], 1), mask.long())
+        foreground = extracted.amax(1)
+        mask, found = truth.amax(1) > 0.5, foreground > 0.5
+        scores.update(torch.stack([1 - foreground, foreground], 1), mask.long())
         union = (mask | found).sum((1, 2))
         self.foreground_iou.update(((mask & found).sum((1, 2)) / union)[union > 0])
         self.psnr.update(extracted, truth)
-        versions = [self.encode(self.compose(batch, turn)[0]).float() for turn in range(VERSIONS)]
-        self.variance_ratio.update(torch.stack(versions, 1))
+        others = [self.compose(batch, version)[0] for version in range(1, len(FLIPS))]
+        descriptors = [self.encode(version).float() for version in (images, *others)]
+        self.variance_ratio.update(torch.stack(descriptors, 1))
         self.log(f"{stage}/foreground_iou", self.foreground_iou, prog_bar=True)
         self.log(f"{stage}/psnr", self.psnr)
         self.log(f"{stage}/variance_ratio", self.variance_ratio, prog_bar=True)
 
-    def compose(self, batch: Batch, turn: int = 0) -> tuple[Tensor, Tensor]:
+    def compose(self, batch: Batch, version: int = 0) -> tuple[Tensor, Tensor]:
         """Return images to be scored, and the same on black; (B, C, S, S) each.
 
-        Each object gets a shift of its own and its own background, or with `turn` = 1, 2, ... another of either: the
-        same pictures in every run.
+        Each object gets a shift and its own background, in another version another shift and its background flipped:
+        the same pictures in every run, whatever the batch size.
         """
         images = batch["image"]
-        here = torch.arange(len(images), device=images.device) + turn
+        number = torch.arange(len(images), device=images.device)
         grid = evaluation_grid(self.shift).to(images.device)
-        moved = self.shift.apply(images, grid[(batch.get("index", here) + turn) % len(grid)])
-        return self.background(batch).apply(moved, here[:, None] % len(images)), moved
+        moved = self.shift.apply(images, grid[(batch.get("index", number) + SHIFT_STRIDE * version) % len(grid)])
+        background = Background(self.backgrounds(batch).flip(FLIPS[version]))
+        return background.apply(moved, number[:, None].float()), moved
 
     @torch.no_grad()
     def gallery(self, batch: Batch) -> dict[str, Tensor]:

@@ -18,7 +18,8 @@ class OneCycle(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return Adam with a one-cycle schedule stepped every batch."""
-        optimiser = Adam(self.parameters(), lr=self.lr, fused=True)
+        fused = not self.trainer.gradient_clip_val  # Lightning clips no gradients of a fused optimiser
+        optimiser = Adam(self.parameters(), lr=self.lr, fused=fused)
         schedule = OneCycleLR(optimiser, max_lr=self.lr, total_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -55,11 +55,15 @@ class PCA(Describer):
         return (descriptors @ self.components + self.mean).unflatten(1, self.shape)
 
     def on_fit_start(self) -> None:
-        """Refuse several processes: each would see a part of the images and keep components of its own.
+        """Refuse several processes, each of which would see a part of the images, and to go on from a checkpoint.
 
         Raises:
-            MisconfigurationException: there are several.
+            MisconfigurationException: there are several processes, or a checkpoint.
         """
+        if self.trainer.ckpt_path:
+            raise MisconfigurationException(
+                "PCA cannot go on from a checkpoint: what it learns from is all images together. Leave out --ckpt_path."
+            )
         if self.trainer.world_size > 1:
             raise MisconfigurationException(
                 f"PCA was started in {self.trainer.world_size} processes and needs all images in one. "
@@ -67,9 +71,18 @@ class PCA(Describer):
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Feed one batch to the solver."""
+        """Feed one batch to the solver.
+
+        Raises:
+            MisconfigurationException: there are fewer images than components.
+        """
         images, _ = self.family.sample(batch["image"])
-        self.solver.partial_fit(images.flatten(1).cpu().numpy())
+        if len(images) < len(self.components):
+            raise MisconfigurationException(
+                f"PCA needs at least as many images in a batch as components, {len(self.components)}, and got "
+                f"{len(images)}. Raise --data.batch_size."
+            )
+        self.solver.partial_fit(images.flatten(1).float().numpy(force=True))
         self.mean = self.mean.new_tensor(self.solver.mean_)
         self.components = self.components.new_tensor(self.solver.components_)
 

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from tiae_zoo.invariance import Shift, TransformFamily
+from tiae_zoo.invariance import Shift, TransformFamily, best_error
 from tiae_zoo.methods.base import Batch
-from tiae_zoo.methods.describer import Describer, best_error, evaluation_grid
+from tiae_zoo.methods.describer import Describer, evaluation_grid
 from tiae_zoo.methods.one_cycle import OneCycle
 from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegressor
 from tiae_zoo.objectives import sparseness
@@ -39,7 +39,7 @@ class ShiftInvariantAE(OneCycle, Describer):
         image_size: side of the images in pixels; the slides' is 32.
         image_channels: channels of the images.
         dim_descriptor: length of the descriptor; the slides' is 30.
-        num_shifts: N, random transforms of each image in a training step, at least 2 (ours: the slides sum over all).
+        num_transforms: N, random transforms of each image in a step, at least 2 (ours: the slides sum over all).
         lambda_inv: weight of the invariance term (ours: the slides print no weights).
         lambda_res: weight of the restoration term (ours).
         lambda_spa: weight of the sparseness term (ours).
@@ -55,17 +55,17 @@ class ShiftInvariantAE(OneCycle, Describer):
         image_size: int = 32,
         image_channels: int = 1,
         dim_descriptor: int = 30,
-        num_shifts: int = 2,
+        num_transforms: int = 2,
         lambda_inv: float = 2.0,
         lambda_res: float = 1.0,
         lambda_spa: float = 0.0,
         lr: float = 3e-3,
     ) -> None:
         super().__init__(dim_descriptor, family or Shift())
-        if num_shifts < 2:
-            raise ValueError(f"num_shifts={num_shifts} leaves nothing to compare. Give at least 2.")
+        if num_transforms < 2:
+            raise ValueError(f"num_transforms={num_transforms} leaves nothing to compare. Give at least 2.")
         self.save_hyperparameters()
-        self.num_shifts, self.lr = num_shifts, lr
+        self.num_transforms, self.lr = num_transforms, lr
         self.lambda_inv, self.lambda_res, self.lambda_spa = lambda_inv, lambda_res, lambda_spa
         self.encoder = ShapeEncoder(image_size, image_channels, dim_descriptor)
         self.decoder = ShapeDecoder(image_size, image_channels, dim_descriptor)
@@ -113,7 +113,7 @@ class ShiftInvariantAE(OneCycle, Describer):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the three terms, and the loss of R."""
         images = batch["image"]
-        transformed, _ = self.family.sample(images.repeat(self.num_shifts, 1, 1, 1))
+        transformed, _ = self.family.sample(images.repeat(self.num_transforms, 1, 1, 1))
         invariance, restoration, spread, placement = self.losses(images, transformed)
         loss = self.lambda_inv * invariance + self.lambda_res * restoration + self.lambda_spa * spread
         self.log("train/loss", loss, prog_bar=True)

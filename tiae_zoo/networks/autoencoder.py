@@ -1,8 +1,7 @@
 """The networks of the transform invariant auto-encoder (Matsuo and Shimada 2017, arXiv 1709.03754).
 
 The sizes of encoder and decoder are those of the authors' slides. They print no activations: ReLU, the final sigmoid
-and batch normalisation, with which a training needs about half the epochs, are ours. Of the shift regressor they print
-nothing.
+and batch normalisation, with which training is faster, are ours. Of the shift regressor they print nothing.
 """
 
 from __future__ import annotations
