@@ -30,7 +30,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict  # --quiet would let warnings pass
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2  # a worker a core: more threads would only wait for each other
 
 docs: $(VENV)/installed-dev
