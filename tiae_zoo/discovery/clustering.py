@@ -34,15 +34,17 @@ def cluster(descriptors: Floats, quantile: float) -> Clusters:
 
     Args:
         descriptors: (K, D), at least one.
-        quantile: the bandwidth is the mean distance to so large a share of all descriptors, in (0, 1]: the larger, the
-            fewer clusters.
+        quantile: the bandwidth is the mean distance of a descriptor to the farthest of so large a share of all, its
+            nearest, in (0, 1]: the larger, the fewer clusters.
     """
     count = len(descriptors)
     neighbours = min(count, max(2, round(quantile * count)))  # itself and at least one other
-    bandwidth = float(estimate_bandwidth(descriptors, quantile=neighbours / count))
-    if bandwidth == 0:  # all alike, or only one
-        return Clusters(np.unique(descriptors, axis=0, return_inverse=True)[1].astype(np.int64), 0.0)
-    found = MeanShift(bandwidth=bandwidth).fit(descriptors).labels_
+    # scikit-learn rounds the product down: half a neighbour more keeps the last one
+    bandwidth = float(estimate_bandwidth(descriptors, quantile=min(1.0, (neighbours + 0.5) / count)))
+    if bandwidth > 0:
+        found = MeanShift(bandwidth=bandwidth).fit(descriptors).labels_
+    else:  # all alike, or only one
+        found = np.unique(descriptors, axis=0, return_inverse=True)[1].reshape(-1)
     _, labels, sizes = np.unique(found, return_inverse=True, return_counts=True)
     rank = np.empty(len(sizes), np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
