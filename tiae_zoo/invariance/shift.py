@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from tiae_zoo.invariance.base import Nearest, TransformFamily
+from tiae_zoo.invariance.pixel_rows import PixelRows
+from tiae_zoo.invariance.precision import precise
 from tiae_zoo.invariance.search import Measure
 from tiae_zoo.invariance.shift_distances import ShiftDistances
 
@@ -37,7 +39,7 @@ class Shift(TransformFamily):
         theta may lie beyond `max_shift`; it is rounded to whole pixels.
         """
         furthest = max(images.shape[-2:])
-        return _shifted(images, theta.round().clamp(-furthest, furthest), furthest)
+        return PixelRows(images, furthest).shifted(theta.round().clamp(-furthest, furthest))
 
     def sample(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return the images (B, C, H, W), each shifted uniformly at random, and theta (B, 2)."""
@@ -45,7 +47,7 @@ class Shift(TransformFamily):
         device = images.device if generator is None else generator.device
         theta = torch.randint(-self.max_shift, self.max_shift + 1, size, generator=generator, device=device)
         theta = theta.to(images.device, torch.float32)
-        return _shifted(images, theta, self.max_shift), theta
+        return PixelRows(images, self.max_shift).shifted(theta), theta
 
     def grid(self, steps: int) -> Tensor:
         """Return thetas (N, 2) spread evenly over the square of shifts, corners included.
@@ -67,18 +69,18 @@ class Shift(TransformFamily):
             images: (B, C, H, W).
         """
         with torch.no_grad():
-            _, theta = self.measure(restored)(images)
-            return Nearest(_shifted(images, theta, self.max_shift), theta)
+            rows = PixelRows(precise(images), self.max_shift)
+            _, theta = self._best(ShiftDistances(restored, self.max_shift), rows)
+            return Nearest(rows.shifted(theta).to(images.dtype), theta)
 
     def measure(self, restored: Tensor) -> Measure:
         """Return what finds the best shift of any number of images for one `restored` (B, C, H, W)."""
         distances = ShiftDistances(restored, self.max_shift)
+        return lambda images: self._best(distances, PixelRows(precise(images), self.max_shift))
 
-        def best_shift(images: Tensor) -> tuple[Tensor, Tensor]:
-            smallest, index = distances.relative(images).flatten(1).min(1)
-            return smallest, _descending(self.max_shift, index.device).index_select(0, index)
-
-        return best_shift
+    def _best(self, distances: ShiftDistances, rows: PixelRows) -> tuple[Tensor, Tensor]:
+        smallest, index = distances.relative(rows).flatten(1).min(1)
+        return smallest, _descending(self.max_shift, index.device).index_select(0, index)
 
     def distances(self, restored: Tensor, images: Tensor) -> Tensor:
         """Return ||restored - T_theta I||^2 for every shift, without gradients.
@@ -99,20 +101,3 @@ def _descending(max_shift: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # kept for later calls, which may train
         down = torch.arange(max_shift, -max_shift - 1, -1, dtype=torch.float32, device=device)
         return torch.cartesian_prod(down, down).flip(1)
-
-
-def _shifted(images: Tensor, theta: Tensor, furthest: int) -> Tensor:
-    """Return the shifted images (B, C, H, W) for theta (B, 2), whole pixels of up to `furthest`.
-
-    The rows of all planes are laid end to end with zeros between them; the shift decides where each is read.
-    """
-    batch, channels, height, width = images.shape
-    row, plane = width + furthest, (height + furthest) * (width + furthest)
-    line = images.new_zeros(batch * channels * plane + furthest * (row + 1))  # zeros follow the last plane too
-    planes = line[: batch * channels * plane].view(batch, channels, height + furthest, row)
-    planes[:, :, furthest:, furthest:] = images
-    dx, dy = theta.long().unbind(1)
-    starts = torch.arange(furthest * (row + 1), plane, row, device=images.device)  # (H,), of the rows of one plane
-    starts = starts + torch.arange(0, batch * channels * plane, plane, device=images.device).view(batch, channels, 1)
-    starts = starts - (dy * row + dx).view(batch, 1, 1)
-    return line.unfold(0, width, 1).index_select(0, starts.flatten()).view_as(images)

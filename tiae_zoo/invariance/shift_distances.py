@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from tiae_zoo.invariance.pixel_rows import PixelRows, padded_frame
 from tiae_zoo.invariance.precision import exact_matmul, precise
 
 
@@ -15,7 +17,8 @@ class ShiftDistances:
     """||y - T_theta x||^2 for all shifts T_theta by up to m pixels, one y and any number of x.
 
     ||y - T x||^2 = ||y||^2 + ||T x||^2 - 2 <y, T x>: all inner products together are one cross-correlation by FFT, and
-    the energies that stay in the frame are box sums. What depends on y alone is computed once.
+    the energies that stay in the frame are box sums. The transforms are those of lines of pixels, which are faster than
+    those of planes. What depends on y alone is computed once.
 
     Rounding leaves an error of about 1e-6 of the energies, so distances near zero may come out slightly negative. Half
     precision is raised to float32, under autocast too. Nothing here has a gradient.
@@ -27,61 +30,38 @@ class ShiftDistances:
 
     @torch.no_grad()
     def __init__(self, restored: Tensor, max_shift: int) -> None:
-        self._max_shift = max_shift
-        self._padded = [max(side + max_shift, 2 * max_shift + 1) for side in restored.shape[-2:]]  # (H', W')
-        self._length = next_fast_len(self._padded[0] * self._padded[1], real=True)
-        self._restored = _planes(restored)
-        self._spectrum = self._transform(self._restored, 0).conj_physical_()
+        self._restored, self._max_shift = precise(restored), max_shift
+        (height, width), (below, beside) = restored.shape[-2:], padded_frame(restored, max_shift)
+        self._length = next_fast_len(below * beside, real=True)
+        line = F.pad(self._restored, (0, beside - width, 0, below - height)).view(-1, below * beside)
+        self._spectrum = torch.fft.rfft(line, self._length).conj_physical_()  # (B * C, F)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the distances (K * B, 2 m + 1, 2 m + 1), indexed [dy + m, dx + m].
+        """Return the distances (B, 2 m + 1, 2 m + 1), indexed [dy + m, dx + m].
 
         Args:
-            images: x, (K * B, C, H, W) in K blocks of B.
+            images: x, (B, C, H, W).
         """
-        relative = self.relative(images).flip(1, 2).unflatten(0, (-1, len(self._restored) // images.shape[1]))
-        energy = self._restored.unflatten(0, (-1, images.shape[1])).square().sum((1, 2, 3))
-        return (relative + energy[:, None, None]).flatten(0, 1)
+        relative = self.relative(PixelRows(precise(images), self._max_shift)).flip(1, 2)
+        return relative + self._restored.square().sum((1, 2, 3))[:, None, None]
 
     @torch.no_grad()
-    def relative(self, images: Tensor) -> Tensor:
+    def relative(self, rows: PixelRows) -> Tensor:
         """Return the distances less ||y||^2, (K * B, 2 m + 1, 2 m + 1), indexed [m - dy, m - dx].
 
         Args:
-            images: x, (K * B, C, H, W) in K blocks of B.
+            rows: of x, (K * B, C, H, W) in K blocks of B, for shifts by up to m.
         """
-        planes = _planes(images)
-        products = self._products(planes)
-        distances = torch.empty(products.shape, dtype=planes.dtype, device=planes.device)
-        torch.sub(_shifted_energies(planes, self._max_shift), products, alpha=2, out=distances)
-        if images.shape[1] == 1:
-            return distances  # a sum would copy them
-        return distances.unflatten(0, images.shape[:2]).sum(1)
-
-    def _products(self, planes: Tensor) -> Tensor:
-        """Return <y, T x> (K * N, 2 m + 1, 2 m + 1) for planes x (K * N, H, W)."""
-        spectrum = self._transform(planes, self._max_shift)
+        spectrum = torch.fft.rfft(rows.planes, self._length)
         spectrum.unflatten(0, (-1, len(self._spectrum))).mul_(self._spectrum)
-        correlation = torch.fft.irfft(spectrum, self._length)[:, : self._padded[0] * self._padded[1]]
+        products = torch.fft.irfft(spectrum, self._length)[:, : rows.planes.shape[1]].unflatten(1, rows.frame)
         side = 2 * self._max_shift + 1
-        return correlation.unflatten(1, self._padded)[:, :side, :side]
-
-    def _transform(self, planes: Tensor, start: int) -> Tensor:
-        """Return the spectrum of planes (N, H, W), put at (start, start) on (H', W') and its rows laid end to end.
-
-        At least m zeros lie between rows, and m rows of zeros between the last and the first. So the shift (dx, dy) is
-        one along this line, by dx + dy * W', and wraps around into zeros. One transform of a line is faster than those
-        of a plane.
-        """
-        number, height, width = planes.shape
-        line = planes.new_zeros(number, self._length)
-        on_line = line[:, : self._padded[0] * self._padded[1]].unflatten(1, self._padded)
-        on_line[:, start : start + height, start : start + width] = planes
-        return torch.fft.rfft(line)
-
-
-def _planes(images: Tensor) -> Tensor:
-    return precise(images).flatten(0, 1)
+        distances = products.new_empty(len(products), side, side)
+        energies = _shifted_energies(rows.images.flatten(0, 1), self._max_shift)
+        torch.sub(energies, products[:, :side, :side], alpha=2, out=distances)
+        if rows.images.shape[1] == 1:
+            return distances  # a sum would copy them
+        return distances.unflatten(0, rows.images.shape[:2]).sum(1)
 
 
 def _shifted_energies(planes: Tensor, max_shift: int) -> Tensor:
