@@ -90,6 +90,16 @@ def test_images_keep_their_type_and_search_its_digits(family: TransformFamily, d
     torch.testing.assert_close(distance, smallest, rtol=1e-2 if dtype.itemsize < 4 else 1e-5, atol=1e-5)
 
 
+def test_the_layout_in_memory_changes_nothing(family: TransformFamily) -> None:
+    images = pictures(8)
+    turned = images.permute(3, 0, 2, 1).contiguous().permute(1, 3, 2, 0)
+    assert not turned.is_contiguous()
+    found, expected = family.nearest(turned[:4], turned[4:]), family.nearest(images[:4], images[4:])
+    assert torch.equal(found.theta, expected.theta)
+    torch.testing.assert_close(found.image, expected.image)
+    torch.testing.assert_close(family.apply(turned[4:], found.theta), expected.image)
+
+
 def test_autocast_changes_nothing(family: TransformFamily) -> None:
     images = pictures(8)
     with torch.autocast("cpu", torch.bfloat16):

@@ -33,7 +33,7 @@ class ShiftDistances:
         self._restored, self._max_shift = precise(restored), max_shift
         (height, width), (below, beside) = restored.shape[-2:], padded_frame(restored, max_shift)
         self._length = next_fast_len(below * beside, real=True)
-        line = F.pad(self._restored, (0, beside - width, 0, below - height)).view(-1, below * beside)
+        line = F.pad(self._restored, (0, beside - width, 0, below - height)).reshape(-1, below * beside)
         self._spectrum = torch.fft.rfft(line, self._length).conj_physical_()  # (B * C, F)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -53,21 +53,22 @@ class ShiftDistances:
             rows: of x, (K * B, C, H, W) in K blocks of B, for shifts by up to m.
         """
         spectrum = torch.fft.rfft(rows.planes, self._length)
-        spectrum.unflatten(0, (-1, len(self._spectrum))).mul_(self._spectrum)
-        products = torch.fft.irfft(spectrum, self._length)[:, : rows.planes.shape[1]].unflatten(1, rows.frame)
+        spectrum.view(-1, *self._spectrum.shape).mul_(self._spectrum)
+        line = torch.fft.irfft(spectrum, self._length)
+        products = line[:, : rows.planes.shape[1]].view(-1, *rows.frame)
         side = 2 * self._max_shift + 1
-        distances = products.new_empty(len(products), side, side)
+        distances = line.new_empty(len(line), side, side)
         energies = _shifted_energies(rows.images.flatten(0, 1), self._max_shift)
         torch.sub(energies, products[:, :side, :side], alpha=2, out=distances)
         if rows.images.shape[1] == 1:
             return distances  # a sum would copy them
-        return distances.unflatten(0, rows.images.shape[:2]).sum(1)
+        return distances.view(*rows.images.shape[:2], side, side).sum(1)
 
 
 def _shifted_energies(planes: Tensor, max_shift: int) -> Tensor:
     """Return ||T x||^2 (N, 2 m + 1, 2 m + 1), indexed [m - dy, m - dx], for planes x (N, H, W)."""
     height, width = planes.shape[-2:]
-    squares = planes.square().view(-1, width)
+    squares = planes.square().reshape(-1, width)
     over_width = exact_matmul(_kept(width, max_shift, planes.dtype, planes.device), squares.T)  # (dx, N * H)
     kept_rows = _kept(height, max_shift, planes.dtype, planes.device).T
     over_both = exact_matmul(over_width.view(-1, height), kept_rows)  # (dx * N, dy)
