@@ -35,9 +35,14 @@ def describe(trainer: Trainer, folder: Path, seconds: float) -> dict[str, Any]:
         **({"global_step": trainer.global_step, "epoch": trainer.current_epoch} if trainer.state.fn == "fit" else {}),
         "wall_seconds": round(seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
+        "versions": versions(),
         "hardware": _hardware(trainer),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Return the version of Python and of each library that matters, `None` where it is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
 
 
 def _version(library: str) -> str | None:

@@ -48,7 +48,7 @@ def test_ink_is_found_in_uneven_light() -> None:
 def test_auto_finds_out_which_is_ink(page: str) -> None:
     dark_on_bright = photo(drawing())
     grey, right, wrong = (
-        (dark_on_bright, "yes", "no") if page == "dark on bright" else (1 - dark_on_bright, "no", "yes")
+        (dark_on_bright, "dark", "bright") if page == "dark on bright" else (1 - dark_on_bright, "bright", "dark")
     )
     assert np.array_equal(ink_of(grey), ink_of(grey, right))
     assert not np.array_equal(ink_of(grey), ink_of(grey, wrong))
@@ -141,7 +141,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({"num_val": 0}, "at least 1"), ({"seed": -1}, "negative"), ({"invert": "maybe"}, "choose one of 'auto'")],
+    [({"num_val": 0}, "at least 1"), ({"seed": -1}, "negative"), ({"ink_tone": "maybe"}, "choose one of 'auto'")],
 )
 def test_bad_options_are_refused(options: dict, told: str) -> None:
     with pytest.raises(DataError, match=told):

@@ -175,8 +175,8 @@ def test_nothing_is_overwritten(checkpoint: Path, page: Path, capfd: pytest.Capt
 def test_bright_ink_is_told_by_the_option_too(checkpoint: Path, page: Path, capfd: pytest.CaptureFixture[str]) -> None:
     negative = page.with_name("negative.png")
     Image.eval(Image.open(page), lambda value: 255 - value).save(negative)
-    for name, picture, invert in (("a", page, "yes"), ("b", negative, "no"), ("c", negative, "auto")):
-        options = ("--ckpt_path", checkpoint, "--output", name, "--invert", invert)
+    for name, picture, tone in (("a", page, "dark"), ("b", negative, "bright"), ("c", negative, "auto")):
+        options = ("--ckpt_path", checkpoint, "--output", name, "--ink_tone", tone)
         assert discover(capfd, picture, *options).status == 0
     tables = [Path(name, "hot_spots.csv").read_text(encoding="utf-8") for name in "abc"]
     assert tables[0].splitlines()[0] == tables[1].splitlines()[0]
@@ -274,7 +274,7 @@ def test_a_missing_checkpoint_is_told(page: Path, tmp_path: Path, capfd: pytest.
         ("--stride", "0", "0 is too small"),
         ("--quantile", "0", "0.0 is no share"),
         ("--quantile", "1.5", "1.5 is no share"),
-        ("--invert", "maybe", "invalid choice"),
+        ("--ink_tone", "maybe", "invalid choice"),
     ],
 )
 def test_options_out_of_range_are_refused(

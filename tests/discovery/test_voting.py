@@ -108,6 +108,14 @@ def test_descriptors_are_those_of_the_patches_around_the_places() -> None:
     assert patches.cut(np.array([(40, 12)]))[0, 0, SIZE // 2, SIZE // 2] == 1
 
 
+def test_two_places_with_equal_votes_near_each_other_are_one_hot_spot() -> None:
+    centres = np.full((80, 2), 30)
+    targets = np.repeat(np.array([[30, 30], [31, 30]], np.float32), 40, axis=0)
+    spots = find_hot_spots(Votes((64, 64), 1, centres, targets))
+    assert spots.places.tolist() == [[30, 30]]
+    assert spots.votes.tolist() == [80]
+
+
 def test_few_votes_at_one_place_are_not_hot() -> None:
     stride = 2
     x, y = np.mgrid[10:50:stride, 10:50:stride].reshape(2, -1)

@@ -49,7 +49,7 @@ FAMILIES: dict[str, list[TransformFamily]] = {
 
 
 def by_loop(enumerated: list[TransformFamily], restored: Tensor, images: Tensor) -> Tensor:
-    """Try one candidate after the other on the whole batch; return the smallest distances (B,)."""
+    """Try one candidate after the other on the whole batch; return the smallest distances (B,) alone."""
     height, width = images.shape[-2:]
     smallest = torch.full((len(images),), math.inf)
     for transformed in _transformed(enumerated, images):
@@ -62,7 +62,7 @@ def by_loop(enumerated: list[TransformFamily], restored: Tensor, images: Tensor)
 
 
 def all_at_once(enumerated: list[TransformFamily], restored: Tensor, images: Tensor) -> Tensor:
-    """Hold the images at all candidates; return the smallest distances (B,)."""
+    """Hold the images at all candidates; return the smallest distances (B,) alone."""
     height, width = images.shape[-2:]
     padded = torch.stack([F.pad(each, [MAX_SHIFT] * 4) for each in _transformed(enumerated, images)], 1)
     shifted = padded.unfold(3, height, 1).unfold(4, width, 1)  # (B, candidates, C, dy, dx, H, W), a view
@@ -81,15 +81,16 @@ def _transformed(enumerated: list[TransformFamily], images: Tensor) -> Iterator[
 def ways(family: str) -> dict[str, Callable[[Tensor, Tensor], object]]:
     """Return the ways to search a family: functions of restored and images (B, C, H, W)."""
     enumerated = FAMILIES[family]
-    found = {"loop": partial(by_loop, enumerated), "exact": composition(family).nearest}
+    found = {"loop": partial(by_loop, enumerated), "exact": family_of(family).nearest}
     if enumerated:
-        return found | {f"coarse to fine, stride {STRIDE}": composition(family, STRIDE).nearest}
+        return found | {f"coarse to fine, stride {STRIDE}": family_of(family, STRIDE).nearest}
     return {"all at once": partial(all_at_once, enumerated)} | found
 
 
-def composition(family: str, stride: int = 1) -> Composition:
+def family_of(name: str, stride: int = 1) -> TransformFamily:
     """Return the family under this name."""
-    return Composition([*FAMILIES[family], Shift(MAX_SHIFT)], stride)
+    enumerated, shift = FAMILIES[name], Shift(MAX_SHIFT)
+    return Composition([*enumerated, shift], stride) if enumerated else shift
 
 
 @cache
@@ -101,7 +102,7 @@ def digits() -> Tensor:
 
 def restorations(family: str) -> dict[str, Tensor]:
     """Return what the digits are compared to: themselves, transformed at random, and the next digits."""
-    moved, _ = composition(family).sample(digits(), torch.Generator().manual_seed(0))
+    moved, _ = family_of(family).sample(digits(), torch.Generator().manual_seed(0))
     return {"itself": moved, "another": digits().roll(-1, 0)}
 
 
@@ -144,7 +145,7 @@ def agreement(family: str, stride: int) -> dict[str, str]:
     scores = {}
     for name, restored in restorations(family).items():
         distances, thetas = [], []
-        for each in (composition(family), composition(family, stride)):
+        for each in (family_of(family), family_of(family, stride)):
             found = [each.nearest(y, x) for y, x in zip(restored.split(BATCH), digits().split(BATCH), strict=True)]
             distances.append((restored - torch.cat([item.image for item in found])).square().sum())
             thetas.append(torch.cat([item.theta for item in found]))
@@ -156,7 +157,7 @@ def agreement(family: str, stride: int) -> dict[str, str]:
 def error(family: str) -> float:
     """Return the largest relative difference between the distances of the exact search and of the loop."""
     images, restored = digits()[:BATCH], restorations(family)["another"][:BATCH]
-    exact = (restored - composition(family).nearest(restored, images).image).square().sum((1, 2, 3))
+    exact = (restored - family_of(family).nearest(restored, images).image).square().sum((1, 2, 3))
     loop = by_loop(FAMILIES[family], restored, images)
     return float(((exact - loop) / loop).abs().max())
 
@@ -172,7 +173,7 @@ def rows() -> Iterator[dict[str, object]]:
                 peak = fresh.submit(peak_megabytes, family, name).result()
             row = {
                 "family": family,
-                "candidates": len(composition(family).candidates()),
+                "candidates": len(family_of(family).candidates()),
                 "way": name,
                 "seconds": f"{medians[name]:.5f}",
                 "seconds_best": f"{bests[name]:.5f}",

@@ -90,12 +90,6 @@ def test_r_teaches_nothing_to_encoder_and_decoder() -> None:
     assert all(parameter.grad is not None for parameter in method.regressor.parameters())
 
 
-def test_no_gradient_flows_into_the_target() -> None:
-    method = ShiftInvariantAE()
-    images = digits(2).requires_grad_()
-    assert not method.family.nearest(method(images), images).image.requires_grad
-
-
 def test_a_short_training_makes_descriptors_less_dependent_on_the_shift() -> None:
     seed_everything(0, verbose=False)
     data = [{"image": image} for image in digits(512)]

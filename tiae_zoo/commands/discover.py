@@ -36,9 +36,10 @@ def main(arguments: list[str]) -> int:
 
     from tiae_zoo.data import PagePatches  # loads PyTorch: seconds
     from tiae_zoo.discovery import discover, figures, summary, write
+    from tiae_zoo.results import versions
 
     checkpoint, method = load_method(options.ckpt_path)
-    data = PagePatches(page=options.page, invert=options.invert, image_size=method.hparams["image_size"])
+    data = PagePatches(page=options.page, ink_tone=options.ink_tone, image_size=method.hparams["image_size"])
     page, ink = data.path, data.ink
     with new_folder(options.output or Path("runs", page.stem), numbered=options.output is None) as folder:
         started = time.perf_counter()
@@ -51,8 +52,8 @@ def main(arguments: list[str]) -> int:
         }
         write(found, folder, about)
         seconds = round(time.perf_counter() - started, 3)
-        results = {"verb": "discover", **about, "metrics": figures(found), "wall_seconds": seconds}
-        runs.write_json(folder / runs.RESULTS_FILE, results)
+        timing = {"wall_seconds": seconds, "versions": versions()}
+        runs.write_json(folder / runs.RESULTS_FILE, {"verb": "discover", **about, "metrics": figures(found), **timing})
     print(f"{summary(found)}\nSee {folder / 'index.html'}")
     return 0
 
@@ -71,10 +72,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="new folder for the results (default: runs/PAGE/discover_N)")
     parser.add_argument("--stride", type=_pixels, default=2, help="distance of the patches (default: %(default)s px)")
     parser.add_argument(
-        "--invert",
-        choices=("auto", "yes", "no"),
+        "--ink_tone",
+        choices=("auto", "dark", "bright"),
         default="auto",
-        help="whether ink is dark on bright paper (default: found out)",
+        help="ink is dark on bright paper, or bright on dark (default: found out)",
     )
     parser.add_argument(
         "--quantile",

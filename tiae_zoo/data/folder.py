@@ -44,7 +44,8 @@ class Folder(FilesDataModule):
         seed: Decides which pictures go where.
         channels: 3 for images in colour, 1 for grey ones, such as depth maps.
         value_range: With `channels: 1`, the values in the files that are black (0 in the batch) and white (1); what
-            lies beyond is cut off. None: 0 and the highest value a file of its kind can hold (255; 65535 for 16 bits).
+            lies beyond is cut off; what is no finite number counts as black. None: 0 and the highest value a file of
+            its kind can hold (255; 65535 for 16 bits).
         backgrounds: What a method may put behind the objects, see `tiae_zoo.data.backgrounds`.
         **kwargs: As for every data module, see `ZooDataModule`.
     """
@@ -69,6 +70,8 @@ class Folder(FilesDataModule):
     ) -> None:
         super().__init__(with_masks=masks is not None, **kwargs)
         check_choice("mask_rule", mask_rule, get_args(MaskKind))
+        if channels not in (1, 3):
+            raise DataError(f"channels={channels} is neither 1, images in grey, nor 3, in colour. Give one of them.")
         if mask_rule == "threshold" and num_classes != 2:
             raise DataError(
                 f"mask_rule='threshold' gives 2 classes, not num_classes={num_classes}. Use mask_rule='index'."

@@ -16,7 +16,7 @@ from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.seeding import generator
 
 Ink = npt.NDArray[np.float32]
-Invert = Literal["auto", "yes", "no"]
+InkTone = Literal["auto", "dark", "bright"]
 
 DEFAULT_PAGE = "documents/page.png"
 PAPER_WINDOW = 33  # px: larger than a stroke is wide, smaller than a shadow
@@ -41,18 +41,18 @@ def find_page(given: str, data_root: Path) -> Path:
     raise DataError(f"There is no page {looked}. Give the picture file of a scanned or photographed page.")
 
 
-def read_page(path: Path, patch_size: int, invert: Invert = "auto") -> Ink:
+def read_page(path: Path, patch_size: int, ink_tone: InkTone = "auto") -> Ink:
     """The ink on a page, float32 (H, W) in [0, 1].
 
     Args:
         path: A picture of any kind; colours count as grey, the camera's orientation is obeyed.
         patch_size: Side in pixels of the patches it is to be cut into.
-        invert: As in :func:`ink_of`.
+        ink_tone: As in :func:`ink_of`.
 
     Raises:
         DataError: the file is no picture, smaller than a patch, or blank.
     """
-    check_choice("invert", invert, get_args(Invert))
+    check_choice("ink_tone", ink_tone, get_args(InkTone))
     try:
         picture = as_rgb(load_image(path, turn=True)).convert("L")
     except DamagedImageError as error:
@@ -63,12 +63,12 @@ def read_page(path: Path, patch_size: int, invert: Invert = "auto") -> Ink:
             "Give a larger picture of it."
         )
     try:
-        return ink_of(np.asarray(picture, np.float32) / np.float32(255), invert)
+        return ink_of(np.asarray(picture, np.float32) / np.float32(255), ink_tone)
     except DataError as error:
         raise DataError(f"The page {path}: {error}") from error
 
 
-def ink_of(grey: npt.NDArray[np.float32], invert: Invert = "auto") -> Ink:
+def ink_of(grey: npt.NDArray[np.float32], ink_tone: InkTone = "auto") -> Ink:
     """Tell ink from paper, whatever the light: how much darker a pixel is than the paper around it.
 
     The paper's brightness is the closing of the picture by a square of `PAPER_WINDOW` pixels, smoothed. Of the
@@ -76,8 +76,8 @@ def ink_of(grey: npt.NDArray[np.float32], invert: Invert = "auto") -> Ink:
 
     Args:
         grey: (H, W) in [0, 1].
-        invert: Whether ink is dark on bright paper. `auto` decides by the median, which is paper: bright paper's is
-            nearer to the brightest percent of the page than to the darkest.
+        ink_tone: `dark` on bright paper or `bright` on dark. `auto` decides by the median, which is paper: that of
+            bright paper is nearer to the brightest percent of the page than to the darkest.
 
     Returns:
         (H, W) in [0, 1], ink bright.
@@ -86,7 +86,7 @@ def ink_of(grey: npt.NDArray[np.float32], invert: Invert = "auto") -> Ink:
         DataError: nothing stands out from the paper.
     """
     darkest, median, brightest = np.percentile(grey, (1, 50, 99))
-    if invert == "no" or (invert == "auto" and median - darkest < brightest - median):
+    if ink_tone == "bright" or (ink_tone == "auto" and median - darkest < brightest - median):
         grey = 1 - grey
     paper = ndimage.uniform_filter(ndimage.grey_closing(grey, (PAPER_WINDOW, PAPER_WINDOW)), PAPER_WINDOW)
     darkening = 1 - grey / np.maximum(paper, 1 / 255)
@@ -165,7 +165,7 @@ class PagePatches(ZooDataModule):
 
     Args:
         page: The picture of a page; a relative path is looked for in the working directory, then in the data root.
-        invert: Whether ink is dark on bright paper; `auto` finds out.
+        ink_tone: `dark` on bright paper or `bright` on dark; `auto` finds out.
         image_size: Side of the patches in pixels. The page is not scaled.
         num_train: Training patches in an epoch.
         num_val: Validation patches.
@@ -182,7 +182,7 @@ class PagePatches(ZooDataModule):
     def __init__(
         self,
         page: str = DEFAULT_PAGE,
-        invert: Invert = "auto",
+        ink_tone: InkTone = "auto",
         image_size: int = 32,
         num_train: int = 20000,
         num_val: int = 1000,
@@ -191,13 +191,13 @@ class PagePatches(ZooDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(image_size=image_size, **kwargs)
-        check_choice("invert", invert, get_args(Invert))
+        check_choice("ink_tone", ink_tone, get_args(InkTone))
         if min(num_train, num_val, num_test) < 1:
             raise DataError("PagePatches needs patches in every split; give num_train, num_val, num_test at least 1.")
         if seed < 0:
             raise DataError(f"seed={seed} is negative; give one of at least 0.")
         self.page = page
-        self.invert: Invert = invert
+        self.ink_tone: InkTone = ink_tone
         self.lengths = {"train": num_train, "val": num_val, "test": num_test}
         self.seed = seed
 
@@ -209,7 +209,7 @@ class PagePatches(ZooDataModule):
     @cached_property
     def ink(self) -> Ink:
         """The page, (H, W) in [0, 1]."""
-        return read_page(self.path, self.image_size, self.invert)
+        return read_page(self.path, self.image_size, self.ink_tone)
 
     def load(self, split: Split) -> PagePatchesDataset:  # noqa: D102
         part = "test" if split == "predict" else split

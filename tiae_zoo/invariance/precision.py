@@ -15,7 +15,7 @@ def exact_matmul(left: Tensor, right: Tensor) -> Tensor:
     """Return left @ right with all digits of their type, whatever autocast and the settings of products allow."""
     device, dtype = right.device.type, right.dtype
     settings = torch.backends.cuda.matmul if device == "cuda" else torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    lowered = device != "mps" and settings.fp32_precision not in ("none", "ieee")
-    if lowered or torch.is_autocast_enabled(device):  # neither touches float64
-        return (left.double() @ right.double()).to(dtype)
-    return left @ right
+    with torch.autocast(device, enabled=False):
+        if device != "mps" and settings.fp32_precision not in ("none", "ieee"):  # which do not touch float64
+            return (left.double() @ right.double()).to(dtype)
+        return left @ right

@@ -82,18 +82,6 @@ class Shift(TransformFamily):
         smallest, index = distances.relative(rows).flatten(1).min(1)
         return smallest, _descending(self.max_shift, index.device).index_select(0, index)
 
-    def distances(self, restored: Tensor, images: Tensor) -> Tensor:
-        """Return ||restored - T_theta I||^2 for every shift, without gradients.
-
-        Args:
-            restored: y, (B, C, H, W).
-            images: x, (B, C, H, W).
-
-        Returns:
-            (B, 2 * max_shift + 1, 2 * max_shift + 1), indexed [dy + max_shift, dx + max_shift].
-        """
-        return ShiftDistances(restored, self.max_shift)(images)
-
 
 @lru_cache(maxsize=16)
 def _descending(max_shift: int, device: torch.device) -> Tensor:

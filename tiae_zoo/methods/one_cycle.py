@@ -10,6 +10,8 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
+from tiae_zoo.methods.base import Batch
+
 
 class OneCycle(LightningModule):
     """A method trained by Adam whose learning rate rises to `lr` and falls to nothing over the whole training."""
@@ -22,6 +24,17 @@ class OneCycle(LightningModule):
         optimiser = Adam(self.parameters(), lr=self.lr, fused=fused)
         schedule = OneCycleLR(optimiser, max_lr=self.lr, total_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Refuse what batch normalisation cannot compare.
+
+        Raises:
+            MisconfigurationException: the batch holds a single image.
+        """
+        if len(batch["image"]) < 2:
+            raise MisconfigurationException(
+                "A training batch holds a single image, and batch normalisation needs two. Raise --data.batch_size."
+            )
 
     def on_train_start(self) -> None:
         """Refuse to resume what the schedule has no steps for; it would stop in the middle.

@@ -95,8 +95,9 @@ class ShiftInvariantAE(OneCycle, Describer):
         descriptors = self.encoder(transformed)
         restored = self.decoder(descriptors).float()
         restoration = best_error(restored, images.repeat(len(restored) // len(images), 1, 1, 1), self.family).mean()
-        # the mean of a squared difference over all pairs is twice the unbiased variance
-        invariance = 2 * restored.unflatten(0, (-1, len(images))).var(0).sum((1, 2, 3)).mean()
+        # the mean of a squared difference over all pairs is twice the unbiased variance; torch.var takes 10x the time
+        blocks = restored.unflatten(0, (-1, len(images)))
+        invariance = 2 / (len(blocks) - 1) * (blocks - blocks.mean(0)).square().sum((0, 2, 3, 4)).mean()
         placement = self.placement_loss(restored[: len(images)], transformed[: len(images)])  # R learns fast: one block
         return invariance, restoration, sparseness(descriptors.float()), placement
 

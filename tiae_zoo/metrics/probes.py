@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
 
 NEIGHBOURS = 5
-MAX_ITERATIONS = 1000  # of the linear probe; tens to a few hundred are enough for 10,000 descriptors
+MAX_ITERATIONS = 1000  # of the linear probe
 RESTARTS = 10  # of k-means; the one of least inertia counts
 
 
