@@ -1,7 +1,7 @@
 """The networks of the transform invariant auto-encoder (Matsuo and Shimada 2017, arXiv 1709.03754).
 
-The sizes of encoder and decoder are those of the authors' slides. They print no activations: ReLU, the final sigmoid
-and batch normalisation, with which training is faster, are ours. Of the shift regressor they print nothing.
+The sizes of encoder and decoder are those of the authors' slides. They print no activations: ReLU, GELU, the final
+sigmoid, and batch normalisation, with which training is faster, are ours. Of the shift regressor they print nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HIDDEN = (1500, 150)
 
 def hidden_layer(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     """Return a fully connected layer with its normalisation and activation."""
-    return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()
+    return nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.GELU()
 
 
 class ShapeFeatures(nn.Sequential):
