@@ -58,10 +58,10 @@ class ForegroundAE(OneCycle, Segmenter):
         image_size: int = 32,
         image_channels: int = 1,
         dim_descriptor: int = 30,
-        lambda_inv: float = 1.0,
+        lambda_inv: float = 0.5,
         lambda_res: float = 1.0,
         lambda_spa: float = 0.0,
-        lr: float = 3e-3,
+        lr: float = 1.2e-2,
     ) -> None:
         super().__init__(num_regions=2)
         self.save_hyperparameters()
