@@ -33,7 +33,7 @@ class AutoEncoder(OneCycle, Describer):
         image_size: int = 32,
         image_channels: int = 1,
         dim_descriptor: int = 30,
-        lr: float = 3e-3,
+        lr: float = 1.2e-2,
     ) -> None:
         super().__init__(dim_descriptor, family or Shift())
         self.save_hyperparameters()

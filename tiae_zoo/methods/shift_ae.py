@@ -56,7 +56,7 @@ class ShiftInvariantAE(OneCycle, Describer):
         image_channels: int = 1,
         dim_descriptor: int = 30,
         num_transforms: int = 2,
-        lambda_inv: float = 1.25,
+        lambda_inv: float = 1.5,
         lambda_res: float = 1.0,
         lambda_spa: float = 0.0,
         lr: float = 1.2e-2,
