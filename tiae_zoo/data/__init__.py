@@ -1,6 +1,5 @@
 """Datasets as Lightning data modules; the batch contract is in `tiae_zoo.data.base`."""
 
-from tiae_zoo.data.backgrounds import Backgrounds, NoiseBackgrounds, PhotoBackgrounds
 from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.colored2mnist import Colored2MNIST
 from tiae_zoo.data.cub import CUB
@@ -16,15 +15,12 @@ __all__ = [
     "CUB",
     "LFW",
     "MNIST",
-    "Backgrounds",
     "Colored2MNIST",
     "DataError",
     "Flowers",
     "Folder",
     "LFWParts",
     "MaskFolder",
-    "NoiseBackgrounds",
     "PagePatches",
-    "PhotoBackgrounds",
     "ZooDataModule",
 ]
