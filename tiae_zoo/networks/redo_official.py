@@ -1,18 +1,34 @@
 """Read the weight archives of ReDO's authors (https://github.com/mickaelChen/ReDO) into this package's networks.
 
-Their weights are the users' to fetch; nothing of them is shipped here. An archive is a pickled dictionary of four state
-dictionaries; it is opened with `weights_only=True`, which runs no code of the file.
+Their weights are the users' to fetch; nothing of them is shipped here. An archive is a pickled dictionary with the
+state dictionary of one network or of several, and the options of its training. It is opened by a reader that runs no
+code of the file.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
 
+import torch
 from torch import Tensor
+
+from tiae_zoo.networks.redo import COARSEST
 
 StateDict = dict[str, Tensor]
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
+
+NETWORKS = {
+    "netEncM": "mask network F",
+    "netGenX": "region generators G",
+    "netDX": "discriminator D",
+    "netRecZ": "latent encoder d",
+}
+"""Their names of the networks, and what these are."""
 
 _SPECTRAL = {
     "weight_orig": "parametrizations.weight.original",
@@ -58,30 +74,139 @@ _ENCODER: list[Rule] = [
 ]
 
 
+class NotAnArchiveError(ValueError):
+    """A file that is no weight archive of ReDO's authors; the message says why, in a clause."""
+
+
+def read_archive(path: Path) -> dict[str, Any]:
+    """Return what a `.pth` file, or the `.tar.gz` around it, holds, on the CPU; no code of the file is run.
+
+    Raises:
+        OSError: the file cannot be read.
+        NotAnArchiveError: it is something else.
+    """
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"  # gzip
+        file.seek(0)
+        content = _read_packed(file) if packed else _read_plain(file)
+    if not isinstance(content, dict):
+        raise NotAnArchiveError(f"it holds one {type(content).__name__} instead of named networks")
+    if not NETWORKS.keys() & content.keys():
+        found = ", ".join(map(str, list(content)[:6])) or "nothing"
+        raise NotAnArchiveError(f"it has none of the networks {', '.join(NETWORKS)}, but {found}")
+    return content
+
+
+def _read_plain(file: IO[bytes]) -> Any:
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # the options of the training
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # the reader may stumble over anything in a damaged file
+        raise NotAnArchiveError("it is no file of PyTorch that can be read without running code from it") from error
+
+
+def _read_packed(file: IO[bytes]) -> Any:
+    try:
+        with tarfile.open(fileobj=file, mode="r:gz") as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith(".pth") and (inner := archive.extractfile(member)):
+                    return _read_plain(inner)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise NotAnArchiveError("it is damaged, or compressed but no tar file") from error
+    raise NotAnArchiveError("there is no .pth file in it")
+
+
+def hyperparameters(archive: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of :class:`tiae_zoo.methods.ReDO` that can be read from the tensors of an archive.
+
+    Raises:
+        NotAnArchiveError: a network is not built like theirs, or does not fit another one.
+    """
+    if (temperature := getattr(archive.get("options"), "temperature", 1)) != 1:
+        raise NotAnArchiveError(f"its masks have the temperature {temperature}, and only 1 is known here")
+    found: dict[str, Any] = {}
+    for network in filter(archive.__contains__, NETWORKS):
+        try:
+            read = _READERS[network](archive[network])
+        except (KeyError, AttributeError, IndexError, TypeError) as error:
+            raise NotAnArchiveError(f"its {network} is not built like the {NETWORKS[network]}: {error}") from error
+        for name, value in read.items():
+            if found.setdefault(name, value) != value:
+                raise NotAnArchiveError(f"its {network} has {name}={value}, another of its networks {found[name]}")
+    if codes := found.pop("codes", 0):
+        regions = found.setdefault("num_regions", codes // found["dim_z"] if "dim_z" in found else 2)
+        if found.setdefault("dim_z", codes // regions) * regions != codes:
+            raise NotAnArchiveError(f"its netRecZ gives {codes} numbers, not {regions} times {found['dim_z']}")
+    return found
+
+
+def _read_mask_network(state: StateDict) -> dict[str, int]:
+    masks = state["out.mods.9.weight"].shape[0]
+    return {
+        "num_regions": max(masks, 2),  # two regions share one channel
+        "mask_width": state["cnn.1.blocs.0.weight"].shape[0],
+        "image_channels": state["cnn.0.mods.1.weight"].shape[1],
+    }
+
+
+def _read_generators(state: StateDict) -> dict[str, int]:
+    channels, width = state["net.0.convOut.weight_orig"].shape[:2]
+    return {
+        "num_regions": len({name.split(".")[1] for name in state}),
+        "generator_width": width - 1,  # the mask is one channel more
+        "dim_z": state["net.0.dense.weight"].shape[1],
+        "image_channels": channels,
+        "image_size": _image_size(state, r"net\.0\.convA\.(\d+)\."),
+    }
+
+
+def _read_discriminator(state: StateDict) -> dict[str, int]:
+    width, channels = state["bloc0.0.weight_orig"].shape[:2]
+    size = _image_size(state, r"blocs\.(\d+)\.")
+    return {"discriminator_width": width, "image_channels": channels, "image_size": size}
+
+
+def _read_encoder(state: StateDict) -> dict[str, int]:
+    width, channels = state["net.blocs.0.0.weight_orig"].shape[:2]
+    size = _image_size(state, r"net\.sc\.(\d+)\.")
+    codes = state["net.dense.weight"].shape[0]
+    return {"discriminator_width": width, "image_channels": channels, "image_size": size, "codes": codes}
+
+
+def _image_size(state: StateDict, block: str) -> int:
+    """Return the side that the blocks double, or halve, to; `block` captures the number of one in a tensor's name."""
+    return COARSEST * 2 ** len({match[1] for name in state if (match := re.match(block, name))})
+
+
+_READERS: dict[str, Callable[[StateDict], dict[str, int]]] = {
+    "netEncM": _read_mask_network,
+    "netGenX": _read_generators,
+    "netDX": _read_discriminator,
+    "netRecZ": _read_encoder,
+}
+
+
 def convert_official(archive: dict[str, StateDict]) -> StateDict:
     """Rename an official archive's tensors to those of :class:`tiae_zoo.methods.ReDO`.
 
     Args:
-        archive: the dictionary of a `*_nets_*.pth` file, with the keys `netEncM`, `netGenX`, `netDX` and `netRecZ`.
+        archive: state dictionaries under any of the names in :data:`NETWORKS`.
 
     Returns:
-        A state dictionary for `ReDO.load_state_dict`.
-
-    Raises:
-        KeyError: one of the four networks is missing.
+        A state dictionary for `ReDO.load_state_dict`, of these networks alone.
     """
     state = {}
-    for name, tensor in archive["netEncM"].items():
+    for name, tensor in archive.get("netEncM", {}).items():
         state[f"mask_network.{_rename(name, _MASK_NETWORK)}"] = tensor
-    for name, tensor in archive["netGenX"].items():
+    for name, tensor in archive.get("netGenX", {}).items():
         _, region, inner = name.split(".", 2)  # net.<region>.<layer>
         conditioning = re.match(r"(gamma|beta)", inner)  # their 1x1 convolutions of z are linear layers here
         state[f"generators.{region}.{_rename(inner, _GENERATOR)}"] = (
             tensor.flatten(1) if conditioning and tensor.ndim == 4 else tensor
         )
-    for name, tensor in archive["netDX"].items():
+    for name, tensor in archive.get("netDX", {}).items():
         state[f"discriminator.{_rename(name, _DISCRIMINATOR)}"] = tensor
-    for name, tensor in archive["netRecZ"].items():
+    for name, tensor in archive.get("netRecZ", {}).items():
         state[f"encoder.{_rename(name, _ENCODER)}"] = tensor
     return state
 

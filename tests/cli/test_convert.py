@@ -1,0 +1,179 @@
+"""`tiae-zoo convert redo`: archives of ReDO's authors as checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.cli.conftest import Zoo
+from tests.fakes import write_lfw
+from tests.fakes.official_redo import archive
+from tiae_zoo.methods import ReDO
+
+OPTIONS = argparse.Namespace(nMasks=2, nz=5, temperature=1)
+
+
+def converted(path: str = "flowers.ckpt") -> ReDO:
+    return ReDO.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+
+
+def test_all_networks_in_one_archive(zoo: Zoo) -> None:
+    official = archive(regions=3, dim_z=5, mask=12, generator=2, discriminator=4)
+    torch.save({**official, "options": OPTIONS, "optimizerEncM": {"state": {}}}, "flowers_nets_state.pth")
+    outcome = zoo("convert", "redo", "flowers_nets_state.pth", "--output", "flowers.ckpt")
+    assert outcome.status == 0, outcome.err
+    assert "num_regions 3" in outcome.out
+    assert "Untrained" not in outcome.out
+    method = converted()
+    asked = {"num_regions": 3, "image_size": 128, "mask_width": 12, "generator_width": 2, "discriminator_width": 4}
+    assert asked.items() <= method.hparams.items()
+    assert method.hparams["dim_z"] == 5
+    last = official["netEncM"]["out.mods.9.weight"]
+    assert torch.equal(method.mask_network.decoder[-1].weight, last)
+    assert torch.equal(method.encoder.codes.weight, official["netRecZ"]["net.dense.weight"])
+
+
+def test_a_packed_archive_in_the_old_format(zoo: Zoo) -> None:
+    buffer = io.BytesIO()
+    torch.save({"netEncM": archive()["netEncM"], "options": OPTIONS}, buffer, _use_new_zipfile_serialization=False)
+    with tarfile.open("lfw_netM_state.tar.gz", "w:gz") as packed:
+        entry = tarfile.TarInfo("lfw_netM_state.pth")
+        entry.size = buffer.tell()
+        buffer.seek(0)
+        packed.addfile(entry, buffer)
+    outcome = zoo("convert", "redo", "lfw_netM_state.tar.gz")
+    assert outcome.status == 0, outcome.err
+    assert "Untrained, because no archive holds them: region generators G, discriminator D, latent" in outcome.out
+    assert converted("lfw_netM_state.ckpt").segment(torch.rand(1, 3, 128, 128)).shape == (1, 2, 128, 128)
+    assert Path("lfw_netM_state.ckpt").stat().st_size < 2e6
+
+
+def test_a_converted_checkpoint_is_scored(zoo: Zoo, tmp_path: Path) -> None:
+    write_lfw(tmp_path)
+    torch.save(archive(), "nets.pth")
+    assert zoo("convert", "redo", "nets.pth").status == 0
+    outcome = zoo(
+        *("test", "--config", "configs/redo_lfw.yaml", "--ckpt_path", "nets.ckpt", "--data.root", str(tmp_path)),
+        *("--trainer.accelerator", "cpu", "--data.num_workers", "0", "--trainer.precision", "32-true"),
+    )
+    assert outcome.status == 0, outcome.err
+    assert "test/iou" in outcome.out
+
+
+@pytest.mark.parametrize("each", [("netEncM",), ("netGenX",), ("netDX",), ("netRecZ",), ("netEncM", "netGenX")])
+def test_networks_come_alone_or_in_several_archives(zoo: Zoo, each: tuple[str, ...]) -> None:
+    official = archive(regions=2, dim_z=5)
+    for network in each:
+        torch.save({network: official[network]}, f"{network}.pth")
+    outcome = zoo("convert", "redo", *(f"{network}.pth" for network in each), "--output", "flowers.ckpt")
+    assert outcome.status == 0, outcome.err
+    assert converted().num_regions == 2
+
+
+def test_networks_trained_without_attention_stay_without(zoo: Zoo) -> None:
+    torch.save(archive(attention=False), "nets.pth")
+    assert zoo("convert", "redo", "nets.pth", "--output", "flowers.ckpt").status == 0
+    method = converted()
+    assert float(method.discriminator.trunk[1].gate.detach()) == 0
+    assert float(method.generators[0].attention.gate.detach()) == 0
+
+
+def mistaken(what: str) -> dict[str, object]:
+    official: dict[str, object] = dict(archive())
+    networks = archive()
+    match what:
+        case "another residual block":
+            return {"netEncM": networks["netEncM"] | {"cnn.4.blocs.0.weight": torch.zeros(8, 8, 3, 3)}}
+        case "a missing tensor":
+            return {"netEncM": {k: v for k, v in networks["netEncM"].items() if k != "psp.2.1.bias"}}
+        case "regions that differ":
+            return official | {"netEncM": archive(regions=3)["netEncM"]}
+        case "codes that do not divide":
+            return official | {"netRecZ": archive(dim_z=4)["netRecZ"]}
+        case "a temperature":
+            return official | {"options": argparse.Namespace(temperature=0.5)}
+        case "other names":
+            return {"generator": networks["netGenX"], "epoch": 3}
+    return {"netEncM": {"weight": torch.zeros(3)}}
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("another residual block", "residuals.3.0.main.0.weight is left over"),
+        ("a missing tensor", "mask_network.pyramid.projections.2.bias is missing"),
+        ("regions that differ", "its netGenX has num_regions=2, another of its networks 3"),
+        ("codes that do not divide", "its netRecZ gives 8 numbers, not 2 times 5"),
+        ("a temperature", "temperature 0.5"),
+        ("other names", "none of the networks netEncM, netGenX, netDX, netRecZ, but generator, epoch"),
+        ("other tensors", "its netEncM is not built like the mask network F"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_written(zoo: Zoo, what: str, told: str) -> None:
+    torch.save(mistaken(what), "nets.pth")
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 1
+    assert told in outcome.err
+    assert not Path("nets.ckpt").exists()
+
+
+class Evil:
+    """Pickled, it writes a file when it is read."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return os.mkdir, ("harmed",)
+
+
+def test_code_in_a_file_is_not_run(zoo: Zoo) -> None:
+    torch.save({"netEncM": Evil()}, "nets.pth")
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 1
+    assert "without running code" in outcome.err
+    assert not Path("harmed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8bnothing", b"PK\x03\x04 cut", b"a letter"])
+def test_damaged_files_are_told(zoo: Zoo, content: bytes) -> None:
+    Path("nets.pth").write_bytes(content)
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 1
+    assert "nets.pth is no weight archive" in outcome.err
+
+
+def test_nothing_is_overwritten(zoo: Zoo) -> None:
+    Path("nets.ckpt").write_text("mine", encoding="utf-8")
+    torch.save(archive(), "nets.pth")
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 1
+    assert "exists already" in outcome.err
+    assert Path("nets.ckpt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_missing_file_is_told(zoo: Zoo) -> None:
+    assert "cannot be read" in zoo("convert", "redo", "nowhere.pth").err
+
+
+@pytest.mark.skipif("TIAE_ZOO_GOLDEN" not in os.environ, reason="needs TIAE_ZOO_GOLDEN")
+@pytest.mark.parametrize("name", ["redo_small", "redo_small3"])
+def test_converted_weights_give_the_authors_masks_and_drawings(zoo: Zoo, name: str) -> None:
+    golden = Path(os.environ["TIAE_ZOO_GOLDEN"])
+    outcome = zoo("convert", "redo", str(golden / f"{name}_nets_state.pth"), "--output", "flowers.ckpt")
+    assert outcome.status == 0, outcome.err
+    method, io = converted(), load_file(golden / f"{name}_io.safetensors")
+    with torch.no_grad():
+        masks = method.segment((io["x"] + 1) / 2)
+        redrawn, seen = method.redraw_images(io["x"], masks, io["z"], region=None)
+        for found, expected in [
+            (masks, io["masks"]),
+            (redrawn, io["redrawn"]),
+            (method.discriminator(redrawn), io["scores_fake"].squeeze(1)),
+            (method.encoder(seen), io["z_recovered"]),
+        ]:
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
