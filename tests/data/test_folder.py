@@ -12,6 +12,7 @@ from PIL import Image
 from tests.data.modules import MODULES, OWN, SMALL
 from tests.fakes import write_folder
 from tiae_zoo.data import DataError, Folder
+from tiae_zoo.data.backgrounds import NoiseBackgrounds
 
 
 def test_own_folder_splits_every_picture_once_and_the_same_way():
@@ -133,3 +134,27 @@ def test_grey_pictures_keep_their_masks():
         luma = (b["image"] * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0)
         assert torch.allclose(a["image"][0], luma, atol=0.01)
         assert torch.equal(a["mask"], b["mask"])
+
+
+def test_masks_are_no_pictures_however_their_folder_is_named(tmp_path):
+    source = write_folder(tmp_path)
+    shutil.move(source / "masks", source / "images" / "masks")
+    data = Folder(str(source / "images"), "folder/images/masks", root=str(tmp_path), **SMALL)
+    assert len(data.names("predict")) == 24
+
+
+def test_pictures_may_lie_among_the_masks(tmp_path):
+    source = write_folder(tmp_path)
+    shutil.move(source / "images", source / "masks" / "images")
+    data = Folder("folder/masks/images", "folder/masks", root=str(tmp_path), **SMALL)
+    assert len(data.names("predict")) == 24
+
+
+def test_masks_and_backgrounds_exclude_each_other():
+    with pytest.raises(DataError, match=r"--data\.backgrounds null"):
+        Folder(**OWN, backgrounds=NoiseBackgrounds(), **SMALL)
+
+
+def test_two_channels_are_refused():
+    with pytest.raises(DataError, match="neither 1"):
+        Folder("images", channels=2)

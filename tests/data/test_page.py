@@ -55,6 +55,22 @@ def test_auto_finds_out_which_is_ink(page: str) -> None:
     assert ink_of(grey)[drawing()].mean() > 0.9
 
 
+@pytest.mark.parametrize("power", [2, 3])
+def test_auto_is_not_misled_by_light_from_one_side(power: int) -> None:
+    ink = drawing(640, 160)
+    light = 0.25 + 0.7 * np.linspace(0, 1, 640) ** power
+    grey = (np.where(ink, 0.3, 1.0) * light).astype(np.float32)
+    assert np.array_equal(ink_of(grey), ink_of(grey, "dark"))
+    assert np.array_equal(ink_of(1 - grey), ink_of(1 - grey, "bright"))
+
+
+def test_one_line_on_a_large_page_is_found() -> None:
+    page = np.full((1000, 1000), 0.95, np.float32)
+    page[500:504, 100:300] = 0.1
+    assert ink_of(page)[500:504, 100:300].min() > 0.9
+    assert ink_of(page).sum() == pytest.approx(800, rel=0.02)
+
+
 def test_colours_and_transparency_are_read_as_grey(tmp_path: Path) -> None:
     ink = drawing()
     plain = read_page(save(photo(ink), tmp_path / "grey.png"), 32)
@@ -124,6 +140,7 @@ def test_a_page_is_found_in_the_working_directory_first(
 @pytest.mark.parametrize(
     ("pixels", "told"),
     [
+        (np.zeros((80, 80)), "Nothing on it stands out"),
         (np.full((80, 80), 0.8), "Nothing on it stands out"),
         (photo(drawing())[:20], "has 160x20 pixels, less than one patch of 32 px"),
     ],

@@ -40,6 +40,14 @@ def test_few_or_equal_descriptors_are_clusters_too(quantile: float) -> None:
     assert len(cluster(np.eye(2, dtype=np.float32), quantile).labels) == 2
 
 
+@pytest.mark.parametrize("seed", [0, 38])
+def test_equal_twins_belong_together(seed: int) -> None:
+    some = np.random.default_rng(seed).normal(size=(8, 30)).astype(np.float32)
+    labels = cluster(np.tile(some, (2, 1)), 0.02).labels
+    assert np.array_equal(labels[:8], labels[8:])
+    assert len(set(labels)) == 8
+
+
 def test_the_same_descriptors_give_the_same_clusters() -> None:
     descriptors = bunches((9, 8, 7, 6))
     first, second = cluster(descriptors, 0.1), cluster(descriptors, 0.1)

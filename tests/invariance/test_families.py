@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from jsonargparse import ArgumentParser
 from slow_transforms import digits, distances_slowly
 
@@ -159,3 +161,34 @@ def test_families_are_written_in_yaml(tmp_path: Path) -> None:
     assert isinstance(family, Composition)
     assert family.parameters == ("angle", "dx", "dy")
     assert len(family.candidates()) == 19 * 289
+
+
+def test_a_family_reaches_as_far_as_it_moves_ink() -> None:
+    frame = torch.ones(1, 1, 32, 32)
+    wide = F.pad(frame, [20] * 4)
+    for family in (Shift(3), Rotation(45, 5), Scale(0.5, 1.5, 5), Blur(1), Composition([Scale(1, 1.25, 2), Shift(2)])):
+        reach = family.reach(32)
+        assert reach <= 20
+        if isinstance(family, Blur):
+            continue  # spreads it out, and does not move it
+        candidates = family.candidates()
+        moved = family.apply(wide.expand(len(candidates), -1, -1, -1), candidates)
+        used = (moved.amax((0, 1)) > 0.5).nonzero()
+        assert 20 - used.min() in (reach - 1, reach)
+
+
+def test_families_with_keyword_only_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match="keyword-only"):
+        type("Dim", (Shift,), {"__init__": lambda self, *, by=0.5: None})
+
+
+def test_a_composition_in_a_composition_is_refused() -> None:
+    with pytest.raises(ValueError, match="in one list"):
+        Composition([Composition([Blur(1, 2)]), Shift(2)])
+
+
+def test_pictures_of_a_pool_are_kept_without_their_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "pool.npy", np.full((2, 1, 4, 4), 255, np.uint8))
+    torch.save(Background(str(tmp_path / "pool.npy")), tmp_path / "family.pt")
+    (tmp_path / "pool.npy").unlink()
+    assert torch.equal(torch.load(tmp_path / "family.pt", weights_only=True).pool, torch.ones(2, 1, 4, 4))

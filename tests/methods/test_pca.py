@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA as ExactPCA  # noqa: N811
@@ -71,3 +72,11 @@ def test_the_shifts_of_the_family_are_learned() -> None:
     (scores,) = trainer().test(method, DataLoader([{"image": image} for image in digits()], 50), verbose=False)
     assert scores["test/variance_ratio"] > 0.5  # linear components follow the shift
     assert 0 < scores["test/restoration_error"] < 0.1
+
+
+def test_its_steps_are_counted_so_that_checkpoints_are_written(tmp_path: Path) -> None:
+    keeper = ModelCheckpoint(dirpath=tmp_path, filename="last")
+    trainer = Trainer(max_epochs=2, accelerator="cpu", logger=False, callbacks=[keeper], enable_progress_bar=False)
+    trainer.fit(PCA(Shift(2), 8, 1, 3), DataLoader([{"image": image} for image in digits()[:16]], 8))
+    assert trainer.global_step == 4
+    assert (tmp_path / "last.ckpt").is_file()

@@ -15,8 +15,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tiae_zoo.invariance import Shift
+from tiae_zoo.invariance import Background, Composition, Shift
 from tiae_zoo.methods import ShiftInvariantAE
+from tiae_zoo.methods.shift_ae import placement_loss
 
 
 def digits(count: int) -> Tensor:
@@ -31,7 +32,7 @@ def test_losses_are_the_formula_term_by_term() -> None:
     moves = torch.tensor([[3.0, -2.0], [0.0, 8.0], [-5.0, 1.0]])
     shifted = torch.cat([method.family.apply(images, move.expand(3, -1)) for move in moves])
     with torch.no_grad():
-        invariance, restoration, spread, placement = method.losses(images, shifted)
+        invariance, restoration, spread, placement = method.losses(images, shifted, moves.repeat_interleave(3, 0))
 
     every, places = Shift(8).candidates(), Shift(16).candidates()
     terms: dict[str, list[float]] = {"invariance": [], "restoration": [], "spread": [], "placement": []}
@@ -72,7 +73,7 @@ def test_the_teacher_of_r_moves_the_pattern_onto_the_image() -> None:
     images = method.family.apply(pattern, moves)
     optimiser = torch.optim.Adam(method.regressor.parameters(), 1e-3)
     for _ in range(150):
-        loss = method.placement_loss(method(images), images)
+        loss = placement_loss(method.regressor(images), method(images), images, method.placement)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -82,9 +83,31 @@ def test_the_teacher_of_r_moves_the_pattern_onto_the_image() -> None:
         torch.testing.assert_close(method.placement.apply(method(images), estimate), images)
 
 
+def test_r_is_taught_by_the_object_not_by_what_is_behind_it() -> None:
+    pattern = digits(2)
+    half = torch.zeros(1, 1, 32, 32)
+    half[..., :16] = 1  # a white half frame attracts every pattern
+    family = Composition([Shift(4), Background(half)])
+
+    class Known(ShiftInvariantAE):
+        """Restores every digit in the middle; R says how far it moved it."""
+
+        def decode(self, descriptors: Tensor) -> Tensor:
+            return pattern
+
+    method = Known(family)
+    theta = torch.tensor([[3.0, -2.0, 0.0], [-4.0, 1.0, 0.0]])
+    composed = family.apply(pattern, theta)
+    method.regressor = torch.nn.Module()  # in place of the network
+    method.regressor.forward = lambda images: theta[:, :2]  # type: ignore[method-assign]
+    method.decoder.forward = lambda descriptors: pattern.repeat(2, 1, 1, 1)  # type: ignore[method-assign]
+    *_, placement = method.losses(pattern, composed.repeat(2, 1, 1, 1), theta.repeat(2, 1))
+    assert float(placement) == 0
+
+
 def test_r_teaches_nothing_to_encoder_and_decoder() -> None:
     method = ShiftInvariantAE()
-    *_, placement = method.losses(digits(2), digits(4))
+    *_, placement = method.losses(digits(2), digits(4), torch.zeros(4, 2))
     placement.backward()
     assert all(parameter.grad is None for parameter in (*method.encoder.parameters(), *method.decoder.parameters()))
     assert all(parameter.grad is not None for parameter in method.regressor.parameters())

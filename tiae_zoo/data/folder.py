@@ -76,6 +76,11 @@ class Folder(FilesDataModule):
             raise DataError(
                 f"mask_rule='threshold' gives 2 classes, not num_classes={num_classes}. Use mask_rule='index'."
             )
+        if masks is not None and backgrounds is not None:
+            raise DataError(
+                "Masks are those of whole photos, and backgrounds are put behind objects on black. Give one of them; "
+                "--data.backgrounds null takes out those of a config."
+            )
         if value_range is not None and (channels != 1 or value_range[0] >= value_range[1]):
             raise DataError(
                 f"value_range={tuple(value_range)} is for images with channels=1, and from a lower to a higher value. "
@@ -117,7 +122,9 @@ class Folder(FilesDataModule):
         images = self._resolve(self.images.replace("{split}", split), "images")
         masks = None if self.masks is None else self._resolve(self.masks.replace("{split}", split), "masks")
         stems = {} if masks is None else {path.relative_to(masks).with_suffix(""): path for path in pictures(masks)}
-        paths = [path for path in pictures(images) if masks is None or masks == images or masks not in path.parents]
+        paths = pictures(images)
+        if masks is not None and images.resolve() in masks.resolve().parents:  # a folder among the pictures
+            paths = [path for path in paths if masks.resolve() not in path.resolve().parents]
         if not paths:
             raise DataError(
                 f"There are no pictures in {images}. Copy some there (any of {', '.join(SUFFIXES)}), or point "

@@ -23,7 +23,8 @@ class MaskFolder(LabelMaps):
     Args:
         folder: Folder of the label maps, subfolders included.
         classes: What is a channel, in order: a name of your choice with its number in the files (of a palette file the
-            index), or its colour, [RED, GREEN, BLUE]. None: every value of the training files but 0 (black).
+            index), or its colour, [RED, GREEN, BLUE]. None: every value but 0 (black) of the first 64
+            training files.
         val_fraction: Part of the label maps for validation.
         test_fraction: Part of the label maps for the test.
         seed: Decides which label maps go where.
@@ -57,7 +58,7 @@ class MaskFolder(LabelMaps):
 
     def load(self, split: Split) -> StoreDataset:  # noqa: D102
         if not self.classes:
-            files = [item.image for item in self._find_items("train")]
+            files = [item.image for item in self.items("train")]
             self.classes = find_classes(files)
             self.channels = len(self.classes)
             rank_zero_info(f"Channels of {self.labelled}: {', '.join(self.classes)}.")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
+from scipy import ndimage, stats
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.base import Sample, Split, ZooDataModule, ZooDataset, transform_sample
@@ -20,9 +20,9 @@ InkTone = Literal["auto", "dark", "bright"]
 
 DEFAULT_PAGE = "documents/page.png"
 PAPER_WINDOW = 33  # px: larger than a stroke is wide, smaller than a shadow
-FULL_INK = 99.5  # percentile of the darkening that counts as full ink: text covers a few per cent of a page
+FULL_INK = 95  # percentile of the darkening of inked pixels that counts as full ink
 NO_INK = 0.25  # of full ink: grain and stains of the paper below
-LEAST_CONTRAST = 0.1  # of the paper's brightness: below, a page is blank
+LEAST_CONTRAST = 0.1  # of the paper's brightness: what is less dark is paper
 LEAST_COVER = 0.02  # mean ink of a patch: about one letter in 32x32
 
 
@@ -72,12 +72,13 @@ def ink_of(grey: npt.NDArray[np.float32], ink_tone: InkTone = "auto") -> Ink:
     """Tell ink from paper, whatever the light: how much darker a pixel is than the paper around it.
 
     The paper's brightness is the closing of the picture by a square of `PAPER_WINDOW` pixels, smoothed. Of the
-    darkening 1 - grey / paper, its `FULL_INK` percentile is 1, and what is below `NO_INK` of that is 0.
+    darkening 1 - grey / paper, the `FULL_INK` percentile of what is above `LEAST_CONTRAST` is 1, and what is below
+    `NO_INK` of that is 0.
 
     Args:
         grey: (H, W) in [0, 1].
-        ink_tone: `dark` on bright paper or `bright` on dark. `auto` decides by the median, which is paper: that of
-            bright paper is nearer to the brightest percent of the page than to the darkest.
+        ink_tone: `dark` on bright paper or `bright` on dark. `auto` decides by the skewness of the picture over its
+            local mean: ink is the longer tail, however little of it there is.
 
     Returns:
         (H, W) in [0, 1], ink bright.
@@ -85,15 +86,19 @@ def ink_of(grey: npt.NDArray[np.float32], ink_tone: InkTone = "auto") -> Ink:
     Raises:
         DataError: nothing stands out from the paper.
     """
-    darkest, median, brightest = np.percentile(grey, (1, 50, 99))
-    if ink_tone == "bright" or (ink_tone == "auto" and median - darkest < brightest - median):
-        grey = 1 - grey
+    if ink_tone == "bright" or (ink_tone == "auto" and not _is_paper_bright(grey)):
+        return ink_of(1 - grey, "dark")
     paper = ndimage.uniform_filter(ndimage.grey_closing(grey, (PAPER_WINDOW, PAPER_WINDOW)), PAPER_WINDOW)
-    darkening = 1 - grey / np.maximum(paper, 1 / 255)
-    full = np.percentile(darkening, FULL_INK)
-    if full < LEAST_CONTRAST:
+    darkening = (paper - grey) / np.maximum(paper, 1 / 255)
+    inked = darkening[darkening > LEAST_CONTRAST]
+    if not len(inked):
         raise DataError("Nothing on it stands out from the paper. Give a page with text or drawings in clear contrast.")
-    return ((darkening / full - NO_INK) / (1 - NO_INK)).clip(0, 1).astype(np.float32)
+    return ((darkening / np.percentile(inked, FULL_INK) - NO_INK) / (1 - NO_INK)).clip(0, 1).astype(np.float32)
+
+
+def _is_paper_bright(grey: npt.NDArray[np.float32]) -> bool:
+    light = ndimage.uniform_filter(grey, 2 * PAPER_WINDOW)
+    return not stats.skew(grey / np.maximum(light, 1 / 255), axis=None) > 0  # a blank page has none
 
 
 def inked_corners(ink: Ink, size: int) -> npt.NDArray[np.bool_]:

@@ -9,6 +9,8 @@ from sklearn.cluster import MeanShift, estimate_bandwidth
 
 from tiae_zoo.discovery.voting import Floats, Integers
 
+LEAST_BANDWIDTH = 1e-3  # of the largest standard deviation: descriptors in equal pairs have a distance of rounding
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -38,13 +40,13 @@ def cluster(descriptors: Floats, quantile: float) -> Clusters:
             nearest, in (0, 1]: the larger, the fewer clusters.
     """
     count = len(descriptors)
+    spread = float(descriptors.std(0, dtype=np.float64).max(initial=0))
     neighbours = min(count, max(2, round(quantile * count)))  # itself and at least one other
     # scikit-learn rounds the product down: half a neighbour more keeps the last one
-    bandwidth = float(estimate_bandwidth(descriptors, quantile=min(1.0, (neighbours + 0.5) / count)))
-    if bandwidth > 0:
-        found = MeanShift(bandwidth=bandwidth).fit(descriptors).labels_
-    else:  # all alike, or only one
-        found = np.unique(descriptors, axis=0, return_inverse=True)[1].reshape(-1)
+    nearest = float(estimate_bandwidth(descriptors, quantile=min(1.0, (neighbours + 0.5) / count)))
+    bandwidth = max(nearest, LEAST_BANDWIDTH * spread)
+    alike = bandwidth == 0  # or only one
+    found = np.zeros(count, np.int64) if alike else MeanShift(bandwidth=bandwidth).fit(descriptors).labels_
     _, labels, sizes = np.unique(found, return_inverse=True, return_counts=True)
     rank = np.empty(len(sizes), np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))

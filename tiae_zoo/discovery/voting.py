@@ -143,16 +143,16 @@ def describe(method: Placing, patches: Patches, places: Integers, device: torch.
 def find_hot_spots(votes: Votes) -> HotSpots:
     """Find the places where votes gather.
 
-    A hot spot is the maximum of the concentration within `REACH` pixels around, and has, in that square, at least
-    `LEAST_CONCENTRATION` times the votes that it would have if every patch voted for its own place. Of equal maxima
-    the upper or left one counts.
+    A hot spot is the maximum of the concentration within twice `REACH` pixels around, so that no vote counts for two.
+    It has, within `REACH`, at least `LEAST_CONCENTRATION` times the votes that it would have if every patch voted for
+    its own place. Of equal maxima the upper or left one counts.
     """
     rank = np.empty(votes.shape, np.int64)  # no two places share one, so no two of equal heat are both the first
     rank.flat[np.argsort(-votes.concentration(), axis=None, kind="stable")] = np.arange(rank.size)
     side = 2 * REACH + 1
     gathered = ndimage.convolve(votes.counts(), np.ones((side, side), np.int64), mode="constant")
     enough = gathered * votes.stride**2 >= LEAST_CONCENTRATION * side**2
-    y, x = np.nonzero((rank == ndimage.minimum_filter(rank, side)) & enough)
+    y, x = np.nonzero((rank == ndimage.minimum_filter(rank, 4 * REACH + 1)) & enough)
     order = np.lexsort((x, y, -gathered[y, x]))  # ties from top to bottom
     return HotSpots(np.stack([x, y], 1)[order], gathered[y, x][order])
 

@@ -36,6 +36,7 @@ class Background(TransformFamily):
 
     def __init__(self, pool: Tensor | str) -> None:
         self.pool = pool if isinstance(pool, Tensor) else _load(Path(pool))
+        self._arguments = (self.pool,)  # what is kept must not need the file
         if self.pool.ndim != 4 or not len(self.pool):
             raise ValueError(f"The pool has shape {tuple(self.pool.shape)}. Give pictures (N, C, H, W), at least one.")
 
@@ -47,7 +48,7 @@ class Background(TransformFamily):
         """
         number = theta[:, 0].round().long()
         if not (number >= 0).any():
-            return images
+            return images  # of any size
         if images.shape[1:] != self.pool.shape[1:]:
             raise ValueError(
                 f"Images are {tuple(images.shape[1:])} and the pictures behind them {tuple(self.pool.shape[1:])} "
@@ -71,6 +72,10 @@ class Background(TransformFamily):
     def candidates(self) -> Tensor:
         """Return theta (1, 1) of the black background."""
         return torch.full((1, 1), BLACK)
+
+    def bare(self, theta: Tensor) -> Tensor:
+        """Return the black background for each theta (B, 1)."""
+        return torch.full_like(theta, BLACK)
 
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
         """Return the images (B, C, H, W) alone, on black, whatever was restored."""

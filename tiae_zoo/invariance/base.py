@@ -33,6 +33,9 @@ class TransformFamily(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # a family is a hyperparameter of its method: checkpoints that keep one are opened without unpickling code
         super().__init_subclass__(**kwargs)
+        kinds = {parameter.kind for parameter in inspect.signature(cls.__init__).parameters.values()}
+        if inspect.Parameter.KEYWORD_ONLY in kinds:
+            raise TypeError(f"{cls.__name__} has keyword-only arguments, which checkpoints cannot keep. Remove the *.")
         torch.serialization.add_safe_globals([cls])
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -72,18 +75,26 @@ class TransformFamily(ABC):
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
         """Return argmin over the candidates of ||restored - T_theta I||^2, without gradients; both are (B, C, H, W)."""
 
+    def reach(self, side: int) -> int:
+        """Return by how many pixels, at most, T_theta moves ink out of a square frame of this side."""
+        return 0
+
+    def bare(self, theta: Tensor) -> Tensor:
+        """Return theta (B, P) with what is not searched as `nearest` answers it: black where there are backgrounds."""
+        return theta
+
 
 def best_error(restored: Tensor, images: Tensor, family: TransformFamily) -> Tensor:
     """Return min over theta of ||restored - T_theta I||^2 (B,), with gradients for `restored` alone.
 
-    The frame has a margin of a quarter of its side: what T_theta moves out of the frame, up to there, is an error.
+    What T_theta moves out of the frame is an error: the frame gets a margin as wide as the family reaches.
 
     Args:
         restored: patterns (B, C, S, S).
         images: I, (B, C, S, S).
         family: the transforms T_theta.
     """
-    margin = [images.shape[-1] // 4] * 4
+    margin = [family.reach(max(images.shape[-2:]))] * 4
     restored = F.pad(restored, margin)
     return (restored - family.nearest(restored, F.pad(images, margin)).image).square().sum((1, 2, 3))
 

@@ -77,6 +77,15 @@ class Composition(TransformFamily):
         """Return the product (N, P) of the families' candidates."""
         return _product([family.candidates() for family in self.families])
 
+    def reach(self, side: int) -> int:
+        """Return the sum of the families' reaches."""
+        return sum(family.reach(side) for family in self.families)
+
+    def bare(self, theta: Tensor) -> Tensor:
+        """Return theta (B, P) with black for backgrounds."""
+        columns = theta.split([len(family.parameters) for family in self.families], 1)
+        return torch.cat([family.bare(own) for family, own in zip(self.families, columns, strict=True)], 1)
+
     @torch.no_grad()
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
         """Return the candidate that brings each image nearest to `restored`, without gradients.
@@ -136,6 +145,8 @@ def _check_order(families: Sequence[TransformFamily]) -> None:
     names = [type(family).__name__ for family in families]
     shifted = False
     for i, family in enumerate(families):
+        if isinstance(family, Composition):
+            raise ValueError("Composition got another Composition. Give the families of both in one list.")
         if isinstance(family, Background) and i < len(families) - 1:
             raise ValueError(f"{names[i + 1]} comes after Background and would move it too. Put Background last.")
         if shifted and isinstance(family, Shift):

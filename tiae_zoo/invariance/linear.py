@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import reduce
@@ -23,6 +24,11 @@ class LinearFamily(Interval):
     @abstractmethod
     def matrix(self, theta: Tensor) -> Tensor:
         """Return M (B, 2, 2) for theta (B, 1); x points right and y down."""
+
+    def reach(self, side: int) -> int:
+        """Return how far outside of the frame a corner of it comes to lie, in whole pixels."""
+        corners = self.matrix(self.candidates()).abs().sum(2).max() * (side / 2)
+        return max(0, math.ceil(corners.item() - side / 2 - 1e-3))
 
     def apply(self, images: Tensor, theta: Tensor) -> Tensor:
         """Return the images (B, C, H, W), moved by theta (B, 1); zeros enter the frame."""

@@ -61,6 +61,10 @@ class Shift(TransformFamily):
         """Return all (2 max_shift + 1)^2 thetas."""
         return self.grid(2 * self.max_shift + 1)
 
+    def reach(self, side: int) -> int:
+        """Return `max_shift`, or the side if that is smaller."""
+        return min(self.max_shift, side)
+
     def nearest(self, restored: Tensor, images: Tensor) -> Nearest:
         """Return the shift of each image that lies nearest to `restored`, exactly, without gradients.
 

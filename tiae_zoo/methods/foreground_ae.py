@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torchmetrics import MeanMetric
@@ -13,11 +12,12 @@ from tiae_zoo.invariance import Background, Shift, best_error
 from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
 from tiae_zoo.methods.describer import evaluation_grid
 from tiae_zoo.methods.one_cycle import OneCycle
+from tiae_zoo.methods.shift_ae import placement_loss
 from tiae_zoo.metrics import WithinBetweenVariance
 from tiae_zoo.networks.autoencoder import ShapeDecoder, ShapeEncoder, ShiftRegressor
 from tiae_zoo.objectives import sparseness
 
-# Versions of an object over which its descriptors are compared: its background flipped, and another of the 25 shifts
+# Versions of an object over which its descriptors are compared: other backgrounds, flipped, and others of the 25 shifts
 FLIPS: tuple[list[int], ...] = ([], [2], [3], [2, 3])
 SHIFT_STRIDE = 7  # from one shift of the grid to one that differs in x and y
 
@@ -113,8 +113,7 @@ class ForegroundAE(OneCycle, Segmenter):
         else:
             restoration = best_error(restored, images, self.shift).mean()
             moved = self.shift.apply(images[: len(first)], shifts[: len(first)])
-            teacher = self.placement.nearest(moved, first).theta  # moves the pattern onto the object
-            placement = F.smooth_l1_loss(self.regressor(composed[: len(first)]), teacher)
+            placement = placement_loss(self.regressor(composed[: len(first)]), first, moved, self.placement)
         return invariance, restoration, sparseness(descriptors.float()), placement
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -174,14 +173,14 @@ class ForegroundAE(OneCycle, Segmenter):
     def compose(self, batch: Batch, version: int = 0) -> tuple[Tensor, Tensor]:
         """Return images to be scored, and the same on black; (B, C, S, S) each.
 
-        Each object gets a shift and its own background, in another version another shift and its background flipped:
-        the same pictures in every run, whatever the batch size.
+        Each object gets a shift and its own background, the same in every run, whatever the batch size. In another
+        version it gets another shift and the background of another image of the batch, flipped.
         """
         images = batch["image"]
         number = torch.arange(len(images), device=images.device)
         grid = evaluation_grid(self.shift).to(images.device)
         moved = self.shift.apply(images, grid[(batch.get("index", number) + SHIFT_STRIDE * version) % len(grid)])
-        background = Background(self.backgrounds(batch).flip(FLIPS[version]))
+        background = Background(self.backgrounds(batch).roll(version, 0).flip(FLIPS[version]))
         return background.apply(moved, number[:, None].float()), moved
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 from lightning.pytorch import LightningModule
@@ -20,9 +21,14 @@ class OneCycle(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return Adam with a one-cycle schedule stepped every batch."""
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise MisconfigurationException(
+                "A one-cycle schedule must know its end. Set --trainer.max_epochs or --trainer.max_steps."
+            )
         fused = not self.trainer.gradient_clip_val  # Lightning clips no gradients of a fused optimiser
         optimiser = Adam(self.parameters(), lr=self.lr, fused=fused)
-        schedule = OneCycleLR(optimiser, max_lr=self.lr, total_steps=int(self.trainer.estimated_stepping_batches))
+        schedule = OneCycleLR(optimiser, max_lr=self.lr, total_steps=int(steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

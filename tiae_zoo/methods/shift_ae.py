@@ -85,12 +85,13 @@ class ShiftInvariantAE(OneCycle, Describer):
         """Return R(I), (B, 2): (dx, dy) in pixels, right and down positive, that move the restored pattern onto I."""
         return self.regressor(images)
 
-    def losses(self, images: Tensor, transformed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def losses(self, images: Tensor, transformed: Tensor, theta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return C_inv, C_res, C_spa and the loss of R, each 0-d.
 
         Args:
             images: I, (B, C, S, S).
             transformed: T_theta I for N thetas of each image, (N * B, C, S, S), in N blocks of B.
+            theta: these thetas, (N * B, P).
         """
         descriptors = self.encoder(transformed)
         restored = self.decoder(descriptors).float()
@@ -98,24 +99,16 @@ class ShiftInvariantAE(OneCycle, Describer):
         # the mean of a squared difference over all pairs is twice the unbiased variance; torch.var takes 10x the time
         blocks = restored.unflatten(0, (-1, len(images)))
         invariance = 2 / (len(blocks) - 1) * (blocks - blocks.mean(0)).square().sum((0, 2, 3, 4)).mean()
-        placement = self.placement_loss(restored[: len(images)], transformed[: len(images)])  # R learns fast: one block
+        one = slice(len(images))  # R learns fast: one block
+        bare = self.family.apply(images, self.family.bare(theta[one]))
+        placement = placement_loss(self.regressor(transformed[one]), restored[one], bare, self.placement)
         return invariance, restoration, sparseness(descriptors.float()), placement
-
-    def placement_loss(self, restored: Tensor, images: Tensor) -> Tensor:
-        """Return how far R is from the best shift, 0-d; it trains R alone.
-
-        Args:
-            restored: D(E(I)), (B, C, S, S).
-            images: I, (B, C, S, S).
-        """
-        teacher = self.placement.nearest(images, restored).theta  # moves the pattern: the opposite of C_res's argmin
-        return F.smooth_l1_loss(self.regressor(images), teacher)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted sum of the three terms, and the loss of R."""
         images = batch["image"]
-        transformed, _ = self.family.sample(images.repeat(self.num_transforms, 1, 1, 1))
-        invariance, restoration, spread, placement = self.losses(images, transformed)
+        transformed, theta = self.family.sample(images.repeat(self.num_transforms, 1, 1, 1))
+        invariance, restoration, spread, placement = self.losses(images, transformed, theta)
         loss = self.lambda_inv * invariance + self.lambda_res * restoration + self.lambda_spa * spread
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({"train/loss_inv": invariance, "train/loss_res": restoration, "train/sparseness": spread})
@@ -148,3 +141,16 @@ class ShiftInvariantAE(OneCycle, Describer):
             columns[pattern] = self(columns[image])
             columns[placed] = self.placement.apply(columns[pattern], self.estimate_shift(columns[image]))
         return columns
+
+
+def placement_loss(estimate: Tensor, restored: Tensor, images: Tensor, shifts: Shift) -> Tensor:
+    """Return how far R is from the best shift, 0-d; it trains R alone.
+
+    Args:
+        estimate: R(I), (B, 2).
+        restored: D(E(I)), (B, C, S, S).
+        images: I, or the object in it alone, on black; (B, C, S, S).
+        shifts: those among which the best is searched.
+    """
+    teacher = shifts.nearest(images, restored).theta  # moves the pattern: the opposite of C_res's argmin
+    return F.smooth_l1_loss(estimate, teacher)
