@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tests.discovery.centre_of_mass import CentreOfMass
 from tiae_zoo.discovery.voting import Patches, Votes, cast_votes, describe, find_hot_spots
+from tiae_zoo.methods import ShiftInvariantAE
 
 SIZE = 16
 BLOBS = [(5, 30), (40, 12), (70, 30), (40, 52)]  # centres x, y; the first is at the edge of the page
@@ -74,6 +75,15 @@ def test_a_shift_is_the_way_from_the_patch_to_its_pattern() -> None:
     votes = cast_votes(CentreOfMass(), Patches(ink, SIZE), 1)
     upper_left = (votes.centres == (28, 18)).all(1)
     assert votes.targets[upper_left].tolist() == [[32, 22]]
+
+
+def test_patches_vote_for_the_place_to_which_the_regressor_moves_their_pattern() -> None:
+    method = ShiftInvariantAE().eval()
+    with torch.no_grad():
+        method.regressor.shift[-1].weight.zero_()
+        method.regressor.shift[-1].bias.copy_(torch.tensor([4 / 16, -2 / 16]))  # right and up; 16 is half a side
+    votes = cast_votes(method, Patches(page_of_blobs(), 32), 4)
+    assert np.allclose(votes.targets - votes.centres, [4, -2], atol=1e-4)
 
 
 def test_patches_that_stay_where_they_are_make_no_hot_spot() -> None:
