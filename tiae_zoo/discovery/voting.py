@@ -112,6 +112,7 @@ class HotSpots:
         return HotSpots(self.places[:count], self.votes[:count])
 
 
+@torch.no_grad()
 def cast_votes(method: Placing, patches: Patches, stride: int, device: torch.device | str = "cpu") -> Votes:
     """Let the patches of a page vote.
 
@@ -131,6 +132,7 @@ def cast_votes(method: Placing, patches: Patches, stride: int, device: torch.dev
     return Votes((height, width), stride, centres, targets.astype(np.float32))
 
 
+@torch.no_grad()
 def describe(method: Placing, patches: Patches, places: Integers, device: torch.device | str = "cpu") -> Floats:
     """Return the descriptors (K, D) of the patches around `places` (K, 2); arguments as in :func:`cast_votes`."""
     described = [
