@@ -31,6 +31,16 @@ def _own_folders(
         monkeypatch.setenv("TIAE_ZOO_DATA", str(fake_data))
 
 
+@pytest.fixture(autouse=True)
+def _keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that collapses must not replace the process that runs the tests."""
+
+    def refuse(command: list[str], environment: dict[str, str]) -> None:
+        raise AssertionError(f"would become {command}")
+
+    monkeypatch.setattr("tiae_zoo.launch.restarts.replace_process", refuse)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The root of the true datasets, for tests marked `realdata`."""

@@ -39,6 +39,7 @@ from tiae_zoo.launch.checkpoint import (
 from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
 from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
+from tiae_zoo.launch.restarts import restart_if_collapsed
 from tiae_zoo.messages import UserError
 
 SHARED = ("seed_everything", "trainer", "model", "data")  # options that every verb has
@@ -50,10 +51,12 @@ def run(arguments: Sequence[str]) -> int:
     Errors that the user can mend are told in a few words; TIAE_ZOO_DEBUG=1 shows their traceback.
     """
     _quieten()
+    environment = dict(os.environ)  # before Lightning adds to it
     if os.getcwd() not in sys.path:  # noqa: PTH109
         sys.path.append(os.getcwd())  # noqa: PTH109  (classes of one's own, beside one's config)
     try:
-        ZooCLI(list(arguments))
+        cli = ZooCLI(list(arguments))
+        return restart_if_collapsed(cli.trainer, arguments, environment)
     except SystemExit as done:  # --help, --print_config, and Lightning after Ctrl-C
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except Exception as error:
@@ -62,7 +65,6 @@ def run(arguments: Sequence[str]) -> int:
             raise
         print(f"tiae-zoo {arguments[0]}: {told}", file=sys.stderr)  # noqa: T201
         return 1
-    return 0
 
 
 def _in_a_few_words(error: Exception) -> str | None:

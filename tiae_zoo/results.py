@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from tiae_zoo.callbacks import CollapseGuard
 from tiae_zoo.runs import RESULTS_FILE
 
 LIBRARIES = ("tiae-zoo", "torch", "torchvision", "lightning", "torchmetrics", "jsonargparse", "numpy")
@@ -32,6 +33,7 @@ def describe(trainer: Trainer, folder: Path, seconds: float) -> dict[str, Any]:
     return {
         "metrics": {name: _number(value) for name, value in sorted(trainer.callback_metrics.items())},
         **_best(trainer, folder),
+        **_collapsed(trainer),
         **({"global_step": trainer.global_step, "epoch": trainer.current_epoch} if trainer.state.fn == "fit" else {}),
         "wall_seconds": round(seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,6 +71,11 @@ def _best(trainer: Trainer, folder: Path) -> dict[str, Any]:
         "best_score": None if keeper.best_model_score is None else _number(keeper.best_model_score),
         "monitor": keeper.monitor,
     }
+
+
+def _collapsed(trainer: Trainer) -> dict[str, bool]:
+    guards = [callback for callback in trainer.callbacks if isinstance(callback, CollapseGuard)]  # type: ignore[attr-defined]
+    return {"collapsed": guards[0].collapsed} if guards and trainer.state.fn == "fit" else {}
 
 
 def _hardware(trainer: Trainer) -> dict[str, Any]:

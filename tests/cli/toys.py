@@ -1,5 +1,7 @@
 """A method and a data module small enough to be run many times."""
 
+import os
+
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.loggers import Logger
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tiae_zoo.data import DataError
+from tiae_zoo.methods import Segmenter
 
 
 class ToyMethod(LightningModule):
@@ -137,3 +140,23 @@ class DistantLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None: ...
 
     def log_hyperparams(self, *args: object, **kwargs: object) -> None: ...
+
+
+class CollapsingMethod(Segmenter):
+    """Gives everything to one region if the seed is below 2."""
+
+    def __init__(self, width: int = 1) -> None:
+        super().__init__(num_regions=2)
+        self.save_hyperparameters()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def segment(self, images: Tensor) -> Tensor:
+        collapsed = int(os.environ["PL_GLOBAL_SEED"]) < 2
+        first = torch.ones_like(images) if collapsed else (torch.arange(images.shape[-1]) % 2).expand_as(images)
+        return torch.cat([first, 1 - first], 1)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return self.weight.sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)

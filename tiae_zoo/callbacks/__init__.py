@@ -1,9 +1,19 @@
 """What a training step should not know about: the pictures of a run, and what its descriptors are good for."""
 
+from tiae_zoo.callbacks.collapse_guard import CollapseGuard
 from tiae_zoo.callbacks.descriptor_map import DescriptorMap
 from tiae_zoo.callbacks.descriptor_probe import DescriptorProbe
+from tiae_zoo.callbacks.divergence_guard import DivergenceGuard
 from tiae_zoo.callbacks.drawing import save_grid
 from tiae_zoo.callbacks.gallery import Gallery
 from tiae_zoo.callbacks.pictures import side_by_side
 
-__all__ = ["DescriptorMap", "DescriptorProbe", "Gallery", "save_grid", "side_by_side"]
+__all__ = [
+    "CollapseGuard",
+    "DescriptorMap",
+    "DescriptorProbe",
+    "DivergenceGuard",
+    "Gallery",
+    "save_grid",
+    "side_by_side",
+]

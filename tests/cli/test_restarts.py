@@ -1,0 +1,86 @@
+"""A training that collapses is started anew with the next seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Zoo
+from tests.cli.test_processes import start
+from tiae_zoo.__main__ import main
+from tiae_zoo.launch import restarts
+
+GUARDED = (
+    "--model",
+    "tests.cli.toys.CollapsingMethod",
+    "--trainer.callbacks",
+    "CollapseGuard",
+    "--trainer.callbacks.from_step",
+    "0",
+)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of replacing the process of the tests, run the command in it."""
+
+    def run(command: list[str], environment: dict[str, str]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setenv(restarts.ATTEMPTS, environment[restarts.ATTEMPTS])
+            raise SystemExit(main(command[3:]))
+
+    monkeypatch.setattr(restarts, "replace_process", run)
+
+
+def record(run: str) -> dict[str, object]:
+    return json.loads(Path("runs/toy", run, "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_seeds_are_tried_until_one_does_not_collapse(zoo: Zoo) -> None:
+    outcome = zoo("fit", "--config", "toy.yaml", *GUARDED)
+    assert outcome.status == 0, outcome.err
+    runs = sorted(path.name for path in Path("runs/toy").iterdir())
+    assert runs == ["fit_0", "fit_1", "fit_2"]
+    assert [record(run)["collapsed"] for run in runs] == [True, True, False]
+    configs = [yaml.safe_load(Path("runs/toy", run, "config.yaml").read_text(encoding="utf-8")) for run in runs]
+    assert [config["seed_everything"] for config in configs] == [0, 1, 2]
+    assert all(Path("runs/toy", run, "checkpoints", "last.ckpt").is_file() for run in runs)  # nothing is lost
+    assert "Starting anew (2 of 3)" in outcome.err
+
+
+@pytest.mark.usefixtures("in_process")
+def test_no_more_often_than_asked(zoo: Zoo) -> None:
+    outcome = zoo("fit", "--config", "toy.yaml", *GUARDED, "--trainer.callbacks.restarts", "1")
+    assert outcome.status == 1
+    assert sorted(path.name for path in Path("runs/toy").iterdir()) == ["fit_0", "fit_1"]
+    assert "Try another seed" in outcome.err
+    assert "--seed_everything 2" in outcome.err
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_process_started_by_others_starts_nothing(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_JOB_NAME", "bash")  # an interactive job: Lightning leaves it alone
+    assert zoo("fit", "--config", "toy.yaml", *GUARDED).status == 1
+    assert [path.name for path in Path("runs/toy").iterdir()] == ["fit_0"]
+
+
+def test_an_attempt_goes_on_from_no_checkpoint() -> None:
+    again = restarts.next_attempt(["fit", "--config", "a.yaml", "--ckpt_path=last"], "4")
+    assert again == ["fit", "--config", "a.yaml", "--ckpt_path=last", "--ckpt_path", "null", "--seed_everything", "5"]
+
+
+@pytest.mark.slow
+def test_two_processes_are_started_anew_together(tmp_path: Path) -> None:
+    process = start(tmp_path, *GUARDED, "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    runs = sorted((tmp_path / "runs" / "toy").iterdir())
+    assert [path.name for path in runs] == ["fit_0", "fit_1", "fit_2"]
+    records = [json.loads((run / "results.json").read_text(encoding="utf-8")) for run in runs]
+    assert [each["collapsed"] for each in records] == [True, True, False]
+    assert all((run / "checkpoints" / "last.ckpt").is_file() for run in runs)

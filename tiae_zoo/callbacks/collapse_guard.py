@@ -1,0 +1,88 @@
+"""Stop a training in which one region takes everything."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from tiae_zoo.methods import Segmenter
+
+
+class CollapseGuard(Callback):
+    """Stop a training early if its smallest region has nearly vanished from the validation images.
+
+    An unsupervised segmenter may settle on one region for everything; ReDO does in some 3 of 10 runs, and its authors
+    restart those ("Unsupervised Object Segmentation by Redrawing", supplementary; their program: below a tenth of the
+    pixels, up to iteration 7000). `tiae-zoo fit` starts a stopped training anew with the next seed, in a run folder of
+    its own, up to `restarts` times. In Python, look at :attr:`collapsed` after the fit.
+
+    Logged at validation: `val/smallest_region`, the share of the pixels in the smallest region, in [0, 1].
+
+    Args:
+        smallest_region: below this share of the pixels a training has collapsed.
+        from_step: before, nothing is stopped: the masks of the first steps say little. Lightning counts the steps of
+            every optimiser, for ReDO two an iteration.
+        until_step: afterwards nothing is stopped.
+        restarts: how often `tiae-zoo fit` starts anew.
+
+    Attributes:
+        collapsed: whether the training was stopped.
+    """
+
+    def __init__(
+        self, smallest_region: float = 0.1, from_step: int = 1000, until_step: int = 14000, restarts: int = 3
+    ) -> None:
+        if not 0 < smallest_region < 0.5 or restarts < 0 or not 0 <= from_step <= until_step:
+            raise ValueError(
+                f"CollapseGuard got smallest_region={smallest_region}, from_step={from_step}, until_step={until_step}, "
+                f"restarts={restarts}. Give a share between 0 and 0.5, steps in order, and restarts of at least 0."
+            )
+        self.smallest_region, self.restarts = smallest_region, restarts
+        self.from_step, self.until_step = from_step, until_step
+        self.collapsed = False
+        self._pixels = torch.zeros(0)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse methods that give no masks.
+
+        Raises:
+            TypeError: the method is no `Segmenter`.
+        """
+        if not isinstance(pl_module, Segmenter):
+            raise TypeError(f"CollapseGuard watches masks, and {type(pl_module).__name__} gives none. Take it out.")
+        self.collapsed = False
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Begin to count."""
+        self._pixels = torch.zeros(pl_module.num_regions, dtype=torch.long, device=pl_module.device)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: dict[str, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count the pixels of each region."""
+        regions = pl_module.segment(batch["image"]).argmax(1)
+        self._pixels += torch.bincount(regions.flatten(), minlength=pl_module.num_regions)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Judge the whole validation set."""
+        pixels = cast(Tensor, trainer.strategy.reduce(self._pixels, reduce_op="sum"))
+        share = float(pixels.min() / pixels.sum())
+        pl_module.log("val/smallest_region", share, rank_zero_only=True)
+        steps = trainer.global_step
+        in_time = self.from_step <= steps <= self.until_step
+        if in_time and share < self.smallest_region and trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self.collapsed = trainer.should_stop = True
+            rank_zero_warn(
+                f"The training has collapsed by step {steps}: the smallest region has {share:.1%} of the validation "
+                "pixels."
+            )
