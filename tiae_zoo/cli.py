@@ -27,6 +27,7 @@ import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
 from tiae_zoo.callbacks.predictions import PredictionWriter
+from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
     differences,
@@ -162,6 +163,8 @@ class ZooCLI(LightningCLI):
         self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
         if not options.trainer.fast_dev_run and is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))
+        if self.subcommand == "fit":
+            self.trainer_defaults = {"callbacks": [RandomState()]}
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
             if not options.trainer.fast_dev_run:

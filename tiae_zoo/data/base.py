@@ -26,6 +26,7 @@ from tiae_zoo.data.backgrounds import Backgrounds, Draw
 from tiae_zoo.data.cache import Store
 from tiae_zoo.data.decode import Resize
 from tiae_zoo.data.errors import DataError, check_choice
+from tiae_zoo.data.loader import ResumableLoader
 
 Split = Literal["train", "val", "test", "predict"]
 STAGES: Mapping[str | None, tuple[Split, ...]] = {
@@ -253,8 +254,8 @@ class ZooDataModule(LightningDataModule, ABC):
                 )
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Shuffled; an incomplete last batch is dropped."""
-        return self._loader("train", self.batch_size, shuffle=True, drop_last=True)
+        """Shuffled; an incomplete last batch is dropped. A resumed training goes on in the middle of an epoch."""
+        return ResumableLoader.over(self.dataset("train"), self.batch_size, **self._how())
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """In order, all of it."""
@@ -268,12 +269,13 @@ class ZooDataModule(LightningDataModule, ABC):
         """In order, all of it."""
         return self._loader("predict", self.eval_batch_size)
 
-    def _loader(self, split: Split, batch_size: int, **how: Any) -> DataLoader[Sample]:
-        return DataLoader(
-            self.dataset(split),
-            batch_size=batch_size,  # by keyword: Lightning makes loaders anew for predict and DDP, and fails otherwise
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **how,
-        )
+    def _loader(self, split: Split, batch_size: int) -> DataLoader[Sample]:
+        # by keyword: Lightning makes loaders anew for predict and DDP, and fails otherwise
+        return DataLoader(self.dataset(split), batch_size=batch_size, **self._how())
+
+    def _how(self) -> dict[str, Any]:
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
