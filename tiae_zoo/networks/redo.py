@@ -15,7 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiae_zoo.networks.layers import Residual, SelfAttention, initialise_orthogonal, normalise_convolutions
+from tiae_zoo.networks.layers import (
+    PooledConv2d,
+    Residual,
+    SelfAttention,
+    UpsampledConv2d,
+    initialise_orthogonal,
+    normalise_convolutions,
+)
 
 Padding = Literal["zeros", "reflect"]
 
@@ -135,7 +142,7 @@ class UpBlock(nn.Module):
     def __init__(self, channels: int, out: int, dim_z: int) -> None:
         super().__init__()
         self.norm_a = ConditionalNorm(channels, dim_z)
-        self.conv_a = nn.Conv2d(channels + 1, out, 3, padding=1, bias=False)  # a norm follows: no bias
+        self.conv_a = UpsampledConv2d(channels + 1, out)  # a norm follows: no bias
         self.norm_b = ConditionalNorm(out, dim_z)
         self.conv_b = nn.Conv2d(out, out, 3, padding=1)
         self.shortcut = nn.Conv2d(channels, out, 1)
@@ -143,7 +150,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor, z: Tensor) -> Tensor:
         """Return (B, out, 2H, 2W) for x (B, C, H, W), mask (B, 1, H, W), z (B, dim_z)."""
         y = torch.cat([F.relu(self.norm_a(x, z)), mask], 1)
-        y = self.conv_a(F.interpolate(y, scale_factor=2))
+        y = self.conv_a(y)
         y = self.conv_b(F.relu(self.norm_b(y, z)))
         return y + F.interpolate(self.shortcut(x), scale_factor=2)  # a 1x1 convolution commutes with the resize
 
@@ -199,12 +206,12 @@ class ResidualTrunk(nn.Sequential):
         scales = count_scales(image_size)
         widths = [width * 2**level for level in range(scales)]  # ours follow the program: Table 4 has 1, 1, 2, 4, 8, 16
         first = Residual(
-            nn.Sequential(*self._convolutions(image_channels, width), nn.AvgPool2d(2)),
+            nn.Sequential(*self._convolutions(image_channels, width, halve=True)),
             self._shortcut(image_channels, width),
         )
         downs = (
             Residual(
-                nn.Sequential(nn.ReLU(), *self._convolutions(channels, out), nn.AvgPool2d(2)),
+                nn.Sequential(nn.ReLU(), *self._convolutions(channels, out, halve=True)),
                 self._shortcut(channels, out),
             )
             for channels, out in pairwise(widths)
@@ -214,8 +221,9 @@ class ResidualTrunk(nn.Sequential):
         self.out_channels = widths[-1]
 
     @staticmethod
-    def _convolutions(channels: int, out: int) -> list[nn.Module]:
-        return [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU(), nn.Conv2d(out, out, 3, padding=1)]
+    def _convolutions(channels: int, out: int, halve: bool = False) -> list[nn.Module]:
+        second = PooledConv2d(out, out) if halve else nn.Conv2d(out, out, 3, padding=1)
+        return [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU(), second]
 
     @staticmethod
     def _shortcut(channels: int, out: int) -> nn.Module:

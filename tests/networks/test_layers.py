@@ -1,0 +1,53 @@
+"""Rewritten layers against the plain ones they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tiae_zoo.networks.layers import LEAST_SIDE, PooledConv2d, UpsampledConv2d, normalise_convolutions
+
+
+def pooled_slowly(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    return F.avg_pool2d(F.conv2d(x, layer.weight, layer.bias, padding=1), 2)
+
+
+def upsampled_slowly(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    return F.conv2d(F.interpolate(x, scale_factor=2), layer.weight, padding=1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "slowly"),
+    [(PooledConv2d, pooled_slowly), (UpsampledConv2d, upsampled_slowly)],
+    ids=["pooled", "upsampled"],
+)
+@pytest.mark.parametrize("shape", [(LEAST_SIDE, LEAST_SIDE), (LEAST_SIDE - 2, LEAST_SIDE + 4), (6, 8)])
+def test_a_rewritten_layer_is_the_plain_one(
+    layer: Callable[[int, int], nn.Conv2d], slowly: Callable[[nn.Conv2d, Tensor], Tensor], shape: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    fast = layer(3, 5).double()
+    images = torch.randn(2, 3, *shape, dtype=torch.float64, requires_grad=True)
+    found, expected = fast(images), slowly(fast, images)
+    torch.testing.assert_close(found, expected)
+    weight = torch.randn_like(found)
+    inputs = [images, *fast.parameters()]
+    for one, other in zip(
+        torch.autograd.grad((weight * found).sum(), inputs),
+        torch.autograd.grad((weight * expected).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("layer", [PooledConv2d, UpsampledConv2d])
+def test_its_weight_is_normalised_like_any_convolution(layer: Callable[[int, int], nn.Conv2d]) -> None:
+    module = nn.Sequential(layer(3, 5))
+    normalise_convolutions(module)
+    names = [name for name, _ in module.named_parameters()]
+    assert "0.parametrizations.weight.original" in names
+    assert module(torch.randn(1, 3, LEAST_SIDE, LEAST_SIDE)).shape[1] == 5
