@@ -6,6 +6,7 @@ from tiae_zoo.callbacks.descriptor_probe import DescriptorProbe
 from tiae_zoo.callbacks.divergence_guard import DivergenceGuard
 from tiae_zoo.callbacks.drawing import save_grid
 from tiae_zoo.callbacks.gallery import Gallery
+from tiae_zoo.callbacks.mask_average import MaskAverage
 from tiae_zoo.callbacks.pictures import side_by_side
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DescriptorProbe",
     "DivergenceGuard",
     "Gallery",
+    "MaskAverage",
     "save_grid",
     "side_by_side",
 ]

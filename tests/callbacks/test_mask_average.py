@@ -1,0 +1,100 @@
+"""A moving average of the mask network, scored beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from tests.callbacks.tiny_methods import Plain
+from tiae_zoo.callbacks import MaskAverage
+from tiae_zoo.methods import Segmenter
+
+
+class Threshold(nn.Module):
+    """Says how many of eight rows belong to region 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.zeros(1))
+
+
+class Stepping(Segmenter):
+    """Its threshold is 2 rows higher after every batch, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__(num_regions=2)
+        self.mask_network = Threshold()
+
+    def segment(self, images: Tensor) -> Tensor:
+        inside = (torch.arange(8) < self.mask_network.rows).float()[:, None].expand(len(images), 8, 8)
+        return torch.stack([1 - inside, inside], 1)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return -2 * self.mask_network.rows.sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 1.0)
+
+
+def samples() -> DataLoader[dict[str, Tensor]]:
+    mask = torch.zeros(8, 8, dtype=torch.long)
+    mask[:4] = 1
+    return DataLoader([{"image": torch.rand(1, 8, 8), "mask": mask} for _ in range(3)])
+
+
+def trainer(callback: MaskAverage, epochs: int = 1) -> Trainer:
+    return Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+        callbacks=[callback],
+    )
+
+
+def test_the_average_is_scored_beside_the_network() -> None:
+    fit = trainer(MaskAverage(decay=0.5))
+    fit.fit(Stepping(), samples(), samples())
+    # the threshold is 2, 4, 6; the average, which begins with the first of these, 2, 3, 4.5: five rows
+    assert fit.callback_metrics["val/iou"] == pytest.approx(4 / 6)
+    assert fit.callback_metrics["val/iou_ema"] == pytest.approx(4 / 5)
+
+
+def test_the_average_is_kept_in_checkpoints(tmp_path: Path) -> None:
+    fit = trainer(MaskAverage(decay=0.5))
+    fit.fit(Stepping(), samples(), samples())
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    (scores,) = trainer(MaskAverage(decay=0.5)).test(
+        Stepping(), samples(), ckpt_path=tmp_path / "last.ckpt", weights_only=True, verbose=False
+    )
+    assert scores["test/iou_ema"] == pytest.approx(4 / 5)
+    resumed = trainer(MaskAverage(decay=0.5), epochs=2)
+    resumed.fit(Stepping(), samples(), samples(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    # 8, 10, 12; 6.25, 8.1, 10.1
+    assert resumed.callback_metrics["val/iou_ema"] == pytest.approx(0.5)
+    average = resumed.callbacks[0].state_dict()["average"]  # type: ignore[attr-defined]
+    assert float(average["module.rows"]) == pytest.approx(10.0625)
+
+
+def test_it_leaves_the_training_alone() -> None:
+    method = Stepping()
+    own = method.mask_network
+    trainer(MaskAverage()).fit(method, samples(), samples())
+    assert method.mask_network is own
+    assert float(own.rows.detach()) == 6
+
+
+def test_methods_without_the_network_are_refused() -> None:
+    with pytest.raises(TypeError, match="Plain is or has none"):
+        trainer(MaskAverage()).fit(Plain(), samples())
+    with pytest.raises(TypeError, match="'masker'"):
+        trainer(MaskAverage(network="masker")).fit(Stepping(), samples())
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        MaskAverage(decay=1.0)
