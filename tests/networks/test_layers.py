@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiae_zoo.networks.layers import LEAST_SIDE, PooledConv2d, UpsampledConv2d, normalise_convolutions
+from tiae_zoo.networks.layers import (
+    LEAST_SIDE,
+    PooledConv2d,
+    SelfAttention,
+    UpsampledConv2d,
+    normalise_convolutions,
+)
 
 
 def pooled_slowly(layer: nn.Conv2d, x: Tensor) -> Tensor:
@@ -51,3 +57,16 @@ def test_its_weight_is_normalised_like_any_convolution(layer: Callable[[int, int
     names = [name for name, _ in module.named_parameters()]
     assert "0.parametrizations.weight.original" in names
     assert module(torch.randn(1, 3, LEAST_SIDE, LEAST_SIDE)).shape[1] == 5
+
+
+@pytest.mark.parametrize("channels", [4, 16, 40])
+def test_attention_is_a_softmax_of_products(channels: int) -> None:
+    torch.manual_seed(0)
+    attention = SelfAttention(channels).double()
+    nn.init.ones_(attention.gate)
+    x = torch.randn(2, channels, 6, 8, dtype=torch.float64)
+    query = attention.query(x).flatten(2)
+    key, value = (F.max_pool2d(layer(x), 2).flatten(2) for layer in (attention.key, attention.value))
+    share = torch.einsum("bcq,bck->bqk", query, key).softmax(2)
+    attended = torch.einsum("bqk,bck->bcq", share, value).unflatten(2, (6, 8))
+    torch.testing.assert_close(attention(x), x + attention.out(attended))

@@ -179,8 +179,8 @@ class ReDO(Segmenter):
             "weight_decay": self.mask_weight_decay,
         }
         return [
-            Adam([{"params": drawing}, masking], lr=self.lr, betas=betas),
-            Adam(self.discriminator.parameters(), lr=self.lr, betas=betas),
+            Adam([{"params": drawing}, masking], lr=self.lr, betas=betas, fused=True),
+            Adam(self.discriminator.parameters(), lr=self.lr, betas=betas, fused=True),
         ]
 
     @torch.no_grad()

@@ -43,7 +43,10 @@ class SelfAttention(nn.Module):
         query = self.query(x).flatten(2).transpose(1, 2)  # (B, HW, C/8)
         key = F.max_pool2d(self.key(x), 2).flatten(2).transpose(1, 2)  # (B, HW/4, C/8)
         value = F.max_pool2d(self.value(x), 2).flatten(2).transpose(1, 2)  # (B, HW/4, C/2)
-        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # (B, HW, C/2)
+        # zeros change no product, and the fused kernels want all three of one width, with an axis for heads
+        missing = [0, value.shape[2] - key.shape[2]]
+        query, key = F.pad(query, missing), F.pad(key, missing)
+        attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None], scale=1.0)[:, 0]
         return x + self.gate * self.out(attended.transpose(1, 2).unflatten(2, (height, width)))
 
 
