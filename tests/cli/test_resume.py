@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,16 @@ def test_redo_resumed_has_the_losses_of_redo_uninterrupted(zoo: Zoo) -> None:
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(zoo: Zoo) -> None:
     command = [sys.executable, "-m", "tiae_zoo", "fit", *SMALL_REDO]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    log = Path("runs/redo_lfw/fit_0/metrics.csv")
-    while not log.exists() and process.poll() is None:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs do not
+    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=heeding)
+    try:
+        log = Path("runs/redo_lfw/fit_0/metrics.csv")
+        while not log.exists() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode != 0
     assert "Traceback" not in output
     outcome = zoo(
