@@ -22,5 +22,7 @@ MODULES = {
     "grasps as found": lambda **k: MaskFolder(**SMALL | {"folder": "grasps"} | k),
     "depths": lambda **k: Folder(**SMALL | DEPTHS | k),
     "digits on noise": lambda **k: MNIST(**SMALL | {"source": "digits", "backgrounds": NoiseBackgrounds()} | k),
-    "folder on photos": lambda **k: Folder(**SMALL | OWN | {"backgrounds": PhotoBackgrounds("rooms")} | k),
+    "folder on photos": lambda **k: Folder(
+        **SMALL | OWN | {"masks": None, "backgrounds": PhotoBackgrounds("rooms")} | k
+    ),
 }

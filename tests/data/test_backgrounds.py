@@ -38,7 +38,7 @@ def test_a_background_depends_on_seed_split_and_index_alone(kind):
 
 
 def test_noise_is_uniform_in_every_channel():
-    noise = drawn(Folder(backgrounds=NoiseBackgrounds(), **OWN, **SMALL), "train", range(20))
+    noise = drawn(Folder(backgrounds=NoiseBackgrounds(), images=OWN["images"], **SMALL), "train", range(20))
     assert noise.shape == (20, 3, 32, 32)
     levels = torch.histc(noise, 10, 0, 1) / noise.numel()
     assert torch.allclose(levels, torch.full((10,), 0.1), atol=0.01)
@@ -52,7 +52,9 @@ def test_noise_is_that_of_the_plain_generator():
 
 def test_pieces_are_cut_from_the_photos_as_they_are(fake_data):
     """Photos as high as `photo_size` are not scaled: every piece must lie somewhere in one, or in its mirror image."""
-    data = Folder(backgrounds=PhotoBackgrounds("rooms", photo_size=60), **OWN, **SMALL | {"image_size": 16})
+    data = Folder(
+        backgrounds=PhotoBackgrounds("rooms", photo_size=60), images=OWN["images"], **SMALL | {"image_size": 16}
+    )
     photos = [np.asarray(Image.open(path))[:, 10:70] for path in sorted((fake_data / "rooms" / "test").rglob("*.png"))]
     windows = {
         np.ascontiguousarray(view[top : top + 16, left : left + 16]).tobytes()
@@ -86,7 +88,7 @@ def test_pieces_come_from_everywhere(tmp_path):
 def test_grey_images_have_grey_backgrounds(fake_data):
     options = SMALL | {"image_size": 60}
     photos = PhotoBackgrounds("rooms", photo_size=60)
-    colour = drawn(Folder(backgrounds=photos, **OWN, **options), "test", [0])[0]
+    colour = drawn(Folder(backgrounds=photos, images=OWN["images"], **options), "test", [0])[0]
     grey = drawn(MNIST(source="digits", backgrounds=photos, **options), "test", [0])[0]
     luma = (colour * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
     assert torch.allclose(grey, luma, atol=0.01)

@@ -14,7 +14,7 @@ from tiae_zoo.data import CUB, LFW, MNIST
 
 LABELLED = {"mnist", "digits", "digits on noise", "flowers", "flowers official", "cub", "cub official"}
 MASKED = {kind for kind in MODULES if kind.startswith(("colored", "flowers", "cub", "lfw", "folder"))}
-MASKED -= {"folder without masks", "lfw parts"}
+MASKED -= {"folder without masks", "folder on photos", "lfw parts"}
 BACKED = {"digits on noise", "folder on photos"}
 
 
