@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -29,19 +30,19 @@ def restart_if_collapsed(trainer: Trainer, arguments: Sequence[str], environment
     guard = next((callback for callback in trainer.callbacks if isinstance(callback, CollapseGuard)), None)  # type: ignore[attr-defined]
     if guard is None or not guard.collapsed:
         return 0
-    again = list(next_attempt(arguments, os.environ.get("PL_GLOBAL_SEED", "0")))
+    again = next_attempt(arguments, os.environ.get("PL_GLOBAL_SEED", "0"))
     attempts = int(environment.get(ATTEMPTS, 0))
     if attempts >= guard.restarts or any(name in environment for name in STARTED_BY_OTHERS):
-        tell(f"The training has collapsed. Try another seed: tiae-zoo {' '.join(again)}")
+        tell(f"The training has collapsed. Try another seed: {shlex.join(['tiae-zoo', *again])}")
         return 1
-    tell(f"Starting anew ({attempts + 1} of {guard.restarts}): tiae-zoo {' '.join(again)}")
+    tell(f"Starting anew ({attempts + 1} of {guard.restarts}): {shlex.join(['tiae-zoo', *again])}")
     sys.stdout.flush()
     sys.stderr.flush()
     replace_process([sys.executable, "-m", "tiae_zoo", *again], {**environment, ATTEMPTS: str(attempts + 1)})
     return 1  # not reached
 
 
-def next_attempt(arguments: Sequence[str], seed: str) -> Sequence[str]:
+def next_attempt(arguments: Sequence[str], seed: str) -> list[str]:
     """Return the arguments with the seed after `seed`, and without a checkpoint to go on from."""
     resumed = any(argument.split("=")[0] == "--ckpt_path" for argument in arguments)
     fresh = ["--ckpt_path", "null"] if resumed else []

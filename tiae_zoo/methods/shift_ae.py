@@ -96,7 +96,7 @@ class ShiftInvariantAE(OneCycle, Describer):
         descriptors = self.encoder(transformed)
         restored = self.decoder(descriptors).float()
         restoration = best_error(restored, images.repeat(len(restored) // len(images), 1, 1, 1), self.family).mean()
-        # the mean of a squared difference over all pairs is twice the unbiased variance; torch.var takes 10x the time
+        # the mean of a squared difference over all pairs is twice the unbiased variance; torch.var is slower
         blocks = restored.unflatten(0, (-1, len(images)))
         invariance = 2 / (len(blocks) - 1) * (blocks - blocks.mean(0)).square().sum((0, 2, 3, 4)).mean()
         one = slice(len(images))  # R learns fast: one block

@@ -40,7 +40,7 @@ class ShapeFeatures(nn.Sequential):
                 f"Set image_size to {KERNEL + 1} or more."
             )
         convolution = nn.Conv2d(image_channels, FILTERS, KERNEL)
-        convolution.to(memory_format=torch.channels_last)  # twice as fast with the pooling, on a CPU too
+        convolution.to(memory_format=torch.channels_last)  # faster with the pooling, on a CPU too
         # ReLU after the pooling: the same values, on a quarter of the pixels
         super().__init__(convolution, nn.MaxPool2d(2), nn.ReLU(), nn.Flatten())
         self.size = FILTERS * ((image_size - KERNEL + 1) // 2) ** 2
