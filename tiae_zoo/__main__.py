@@ -16,6 +16,7 @@ TRAINER_VERBS = {
     "validate": "score a checkpoint on the validation split",
     "test": "score a checkpoint on the test split",
     "predict": "write what a checkpoint finds in pictures",
+    "bench": "measure the training steps of a method and the loading of its data",
 }
 
 

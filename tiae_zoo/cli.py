@@ -1,4 +1,4 @@
-"""`tiae-zoo fit | validate | test | predict`: LightningCLI with run folders, results and errors one can read."""
+"""`tiae-zoo fit | validate | test | predict | bench`: LightningCLI with run folders, results, readable errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -26,6 +25,7 @@ import tiae_zoo.callbacks
 import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
+from tiae_zoo.benchmark import BenchTrainer, table
 from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
@@ -47,7 +47,7 @@ SHARED = ("seed_everything", "trainer", "model", "data")  # options that every v
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run `fit`, `validate`, `test` or `predict` and return the exit status.
+    """Run `fit`, `validate`, `test`, `predict` or `bench` and return the exit status.
 
     Errors that the user can mend are told in a few words; TIAE_ZOO_DEBUG=1 shows their traceback.
     """
@@ -107,6 +107,8 @@ class ZooCLI(LightningCLI):
         arguments: the verb and its options.
     """
 
+    trainer: BenchTrainer
+
     def __init__(self, arguments: list[str]) -> None:
         self.run_folder: Path | None = None
         self.command = shlex.join(["tiae-zoo", *arguments])
@@ -114,6 +116,7 @@ class ZooCLI(LightningCLI):
         settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
         try:
             super().__init__(
+                trainer_class=BenchTrainer,
                 save_config_callback=SaveConfig,
                 auto_configure_optimizers=False,  # the methods configure their own
                 parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
@@ -133,6 +136,11 @@ class ZooCLI(LightningCLI):
             except OSError:  # not empty
                 tell(f"The run broke off. What it wrote is in {self.run_folder}")
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the verbs, with the arguments of theirs that are not options."""
+        return LightningCLI.subcommands() | {"bench": {"model", "datamodule"}}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Write the image size once, with the data; models without that parameter are left alone."""
         parser.link_arguments("data.init_args.image_size", "model.init_args.image_size")
@@ -145,14 +153,14 @@ class ZooCLI(LightningCLI):
             verb = self.config.subcommand
             self.asked = parser.parse_args(arguments, defaults=False)[verb]
         except ArgumentError as error:
-            own = set(inspect.signature(getattr(Trainer, args[0])).parameters) - self.subcommands()[args[0]]
+            own = set(inspect.signature(getattr(BenchTrainer, args[0])).parameters) - self.subcommands()[args[0]]
             raise UserError(explain(arguments, str(error), own)) from error
         options = self.config[verb]
         refuse_other_image_size(arguments, options)
         if options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
-        elif verb != "fit":
+        elif verb not in ("fit", "bench"):
             tell(f"Without --ckpt_path, {verb} runs with untrained weights.")
 
     def before_instantiate_classes(self) -> None:
@@ -165,6 +173,8 @@ class ZooCLI(LightningCLI):
             self.run_folder = place_run(options, str(self.subcommand))
         if self.subcommand == "fit":
             self.trainer_defaults = {"callbacks": [RandomState()]}
+        if self.subcommand == "bench":
+            options.trainer.limit_val_batches = 0
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
             if not options.trainer.fast_dev_run:
@@ -184,7 +194,7 @@ class ZooCLI(LightningCLI):
             refuse_unmeasured(self.trainer, self.model, self.datamodule)
         self.started = time.perf_counter()
 
-    before_validate = before_test = before_predict = before_fit
+    before_validate = before_test = before_predict = before_bench = before_fit
 
     def after_fit(self) -> None:
         """Keep the state the fit ended in, write results.json and say where everything lies."""
@@ -196,6 +206,7 @@ class ZooCLI(LightningCLI):
         if self.run_folder is None or not self.trainer.is_global_zero:
             return
         seconds = time.perf_counter() - self.started
+        benchmark = {"benchmark": self.trainer.benchmark_record} if self.subcommand == "bench" else {}
         options = self.config[self.subcommand]
         runs.write_json(
             self.run_folder / runs.RESULTS_FILE,
@@ -204,9 +215,12 @@ class ZooCLI(LightningCLI):
                 "command": self.command,
                 "checkpoint": options.get("ckpt_path"),
                 **results.describe(self.trainer, self.run_folder, seconds),
+                **benchmark,
                 "config": yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand],
             },
         )
+        if benchmark:
+            print(table(**benchmark))  # noqa: T201
         print(results.summary(self.run_folder))  # noqa: T201
 
-    after_validate = after_test = after_predict = after_fit
+    after_validate = after_test = after_predict = after_bench = after_fit

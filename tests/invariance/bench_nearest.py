@@ -1,6 +1,6 @@
 """Time, memory and agreement of searches for the nearest transform, on MNIST's test digits (not in the suite).
 
-    python tests/invariance/bench_nearest.py docs/results/nearest_search
+    python -m tests.invariance.bench_nearest docs/results/nearest_search
 
 writes `nearest_search.csv`, a row for each family and way to search it, and `nearest_search.json`, how it was measured.
 It takes some minutes on one core of a Linux machine; the digits lie where `TIAE_ZOO_DATA` says.
@@ -9,12 +9,8 @@ It takes some minutes on one core of a Linux machine; the digits lie where `TIAE
 from __future__ import annotations
 
 import csv
-import ctypes
 import json
 import math
-import os
-import platform
-import shlex
 import statistics
 import sys
 import time
@@ -22,7 +18,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -30,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests import measuring
 from tiae_zoo.data import MNIST
 from tiae_zoo.invariance import Composition, Rotation, Scale, Shift, TransformFamily
 
@@ -128,16 +124,7 @@ def peak_megabytes(family: str, name: str) -> float:
     search = ways(family)[name]
     images, restored = digits()[:BATCH], restorations(family)["itself"][:BATCH]
     search(restored[:1], images[:1])  # what the libraries load once
-    ctypes.CDLL(None).malloc_trim(0)  # memory freed so far goes back to the system,
-    Path("/proc/self/clear_refs").write_text("5")  # and the peak starts anew
-    before = _kilobytes("VmRSS")
-    search(restored, images)
-    return (_kilobytes("VmHWM") - before) / 1024
-
-
-def _kilobytes(entry: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(entry))
+    return measuring.peak_megabytes(lambda: search(restored, images))
 
 
 def agreement(family: str, stride: int) -> dict[str, str]:
@@ -200,22 +187,10 @@ def main(stem: Path) -> None:
         writer.writeheader()
         writer.writerows(table)
     record = {
-        "command": shlex.join(["python", *sys.argv]),
         "batch": [BATCH, *digits().shape[1:]],
         "digits_compared": COMPARED,
         "seconds": "of the processor, median of the runs; the ways take turns",
-        "started": began.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in ("tiae-zoo", "torch", "numpy", "scipy")},
-        "hardware": {
-            "device": platform.processor() or platform.machine(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "cpu_count": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-    }
+    } | measuring.conditions("tests.invariance.bench_nearest", began)
     stem.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -77,6 +77,7 @@ class ReDO(Segmenter):
         )
         self.encoder = LatentEncoder(num_regions, image_size, discriminator_width, dim_z, image_channels, init_gain)
         self.discriminator = Discriminator(image_size, discriminator_width, image_channels, init_gain)
+        self.to(memory_format=torch.channels_last)  # the order in which convolutions and poolings are fast
 
     def segment(self, images: Tensor) -> Tensor:
         """Return soft masks (B, R, H, W) that sum to one over R, for images (B, C, H, W) in [0, 1]."""

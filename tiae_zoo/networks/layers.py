@@ -50,7 +50,7 @@ class SelfAttention(nn.Module):
         return x + self.gate * self.out(attended.transpose(1, 2).unflatten(2, (height, width)))
 
 
-LEAST_SIDE = 32  # px: on smaller maps there is more to do for the kernels than for the pixels
+LEAST_SIDE = 16  # px: on smaller maps there is more to do for the kernels than for the pixels
 
 
 class PooledConv2d(nn.Conv2d):
