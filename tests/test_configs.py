@@ -69,7 +69,12 @@ def test_presets_merge_over_a_config(preset: Path, capfd: pytest.CaptureFixture[
     ours = yaml.safe_load(preset.read_text())
     for section, values in ours.items():
         for key, value in values.items():
-            found = merged[section][key]
+            found = merged[section][key.removesuffix("+")]  # what is added to a list
+            if key.endswith("+"):
+                given = yaml.safe_load(base.read_text())[section][key.removesuffix("+")]
+                assert [item["class_path"].rpartition(".")[2] for item in found] == [
+                    item["class_path"] for item in (*given, *value)
+                ]
             if isinstance(value, dict):
                 assert value.items() <= found.items() | found.get("init_args", {}).items()
             elif not isinstance(value, list):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tiae_zoo.callbacks.descriptors import NEEDED, describe_transformed, offers_descriptors
 from tiae_zoo.callbacks.drawing import GAP, INK, enlarged
-from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder
+from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder, publish
 from tiae_zoo.metrics.invariance import descriptor_moments, variance_ratio
 
 DPI = 100
@@ -107,6 +107,7 @@ class DescriptorMap(Callback):
             ratio = variance_ratio(descriptor_moments(descriptors)).item()  # the class would wait for the others
             figure = descriptor_figure(batch["image"], points, shares, ratio)
             figure.savefig(path, bbox_inches="tight", pad_inches=0.16)
+            publish(trainer, path, "descriptor_map")
             write_csv(path.with_suffix(".csv"), points, batch.get("index"), batch.get("label"))
 
 

@@ -7,7 +7,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from tiae_zoo.callbacks.drawing import save_grid
-from tiae_zoo.callbacks.pictures import FirstImages, free_path, gallery_columns, pictures_folder
+from tiae_zoo.callbacks.pictures import (
+    FirstImages,
+    free_path,
+    gallery_columns,
+    name_and_heading,
+    pictures_folder,
+    publish,
+)
 
 
 class Gallery(Callback):
@@ -19,8 +26,8 @@ class Gallery(Callback):
     are left as they were.
 
     The files lie in `pictures/` in the run's folder: `val_000500.png` after 500 training batches, `validate.png` and
-    `test.png`. Nothing is overwritten: a second `test.png` is called `test_2.png`. Only the first process writes; the
-    first of several dataloaders is drawn, and nothing in a `fast_dev_run`.
+    `test.png`. Nothing is overwritten: a second `test.png` is called `test_2.png`. Loggers that take images get them,
+    too. Only the first process writes; the first of several dataloaders is drawn, and nothing in a `fast_dev_run`.
 
     Args:
         num_images: rows of a picture.
@@ -97,15 +104,7 @@ class Gallery(Callback):
             return
         columns = gallery_columns(pl_module, batch)  # on every process: a sharded model needs all of them
         if trainer.is_global_zero:
-            name, heading = _name_and_heading(trainer)
-            save_grid(columns, free_path(self._folder / name), heading)
-
-
-def _name_and_heading(trainer: Trainer) -> tuple[str, str]:
-    if trainer.testing:
-        return "test.png", "Test"
-    if trainer.state.fn == "validate":
-        return "validate.png", "Validation"
-    # Not global_step: that counts the steps of every optimiser, two for each batch of a GAN.
-    batches = trainer.fit_loop.total_batch_idx + 1
-    return f"val_{batches:06d}.png", f"Validation after {batches} training batches"
+            name, heading = name_and_heading(trainer)
+            path = free_path(self._folder / f"{name}.png")
+            save_grid(columns, path, heading)
+            publish(trainer, path, name.partition("_")[0])

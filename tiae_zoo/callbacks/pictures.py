@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.seed import isolate_rng
+from PIL import Image
 from torch import Tensor
 
 
@@ -99,3 +102,35 @@ def free_path(path: Path) -> Path:
         number += 1
         free = path.with_stem(f"{path.stem}_{number}")
     return free
+
+
+def name_and_heading(trainer: Trainer) -> tuple[str, str]:
+    """Return what a picture of the set at hand is called: the stem of its file, and a line to stand above it."""
+    if trainer.testing:
+        return "test", "Test"
+    if trainer.state.fn == "validate":
+        return "validate", "Validation"
+    batches = batches_seen(trainer)
+    return f"val_{batches:06d}", f"Validation after {batches} training batches"
+
+
+def batches_seen(trainer: Trainer) -> int:
+    """Return how many training batches there were: `global_step` counts the steps of every optimiser."""
+    return trainer.fit_loop.total_batch_idx + 1
+
+
+def publish(trainer: Trainer, path: Path, key: str) -> None:
+    """Give a picture to the loggers that take some: those with a `log_image`, such as wandb's, and TensorBoard's.
+
+    Args:
+        trainer: has the loggers.
+        path: of the PNG.
+        key: under which pictures of one kind are found.
+    """
+    step = batches_seen(trainer)
+    for logger in trainer.loggers:
+        if callable(log_image := getattr(logger, "log_image", None)):
+            log_image(key=f"pictures/{key}", images=[str(path)], step=step)
+        elif isinstance(logger, TensorBoardLogger):
+            pixels = np.asarray(Image.open(path).convert("RGB"))
+            logger.experiment.add_image(f"pictures/{key}", pixels, step, dataformats="HWC")

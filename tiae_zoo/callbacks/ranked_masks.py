@@ -1,0 +1,173 @@
+"""The best, random and worst masks of a set: Figures 4 to 6 of ReDO (Chen et al. 2019, arXiv 1905.13539)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from tiae_zoo.callbacks.drawing import save_grid
+from tiae_zoo.callbacks.pictures import free_path, name_and_heading, pictures_folder, publish
+from tiae_zoo.methods import Segmenter
+from tiae_zoo.methods.base import mask_picture
+from tiae_zoo.metrics.functional import confusion_matrices, match_regions, matched_scores
+
+SCORES = {"iou": "IoU", "acc": "accuracy"}
+IGNORED = 255
+
+
+class RankedMasks(Callback):
+    """Draw the images whose masks score best and worst, and some at random, once by IoU and once by accuracy.
+
+    For segmenters on data with masks; others are left alone. A mask is drawn with the best match of its own image, as
+    the scores without `_dataset` have it; surplus regions are grey. The files lie in the run's `pictures/`:
+    `val_000500_by_iou.png`, `val_000500_by_acc.png`, and so on for `validate` and `test`. Loggers that take images get
+    them, too. With several processes the share of the first one is drawn.
+
+    Args:
+        num_images: how many of each kind: rows of a picture.
+        every_n_validations: draw the first validation and every n-th after it.
+        seed: of the random choice.
+
+    Raises:
+        ValueError: for a number of images or validations below 1.
+    """
+
+    def __init__(self, num_images: int = 6, every_n_validations: int = 1, seed: int = 0) -> None:
+        if num_images < 1 or every_n_validations < 1:
+            raise ValueError(
+                f"RankedMasks got num_images={num_images} and every_n_validations={every_n_validations}. "
+                "Give whole numbers of at least 1."
+            )
+        self.num_images, self.every_n_validations, self.seed = num_images, every_n_validations, seed
+        self._validations = 0
+        self._folder: Path | None = None
+        self._kept: dict[tuple[str, str], Kept] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the folder."""
+        dry_run = getattr(trainer, "fast_dev_run", False)
+        drawn = stage != "predict" and not dry_run and isinstance(pl_module, Segmenter)
+        self._folder = pictures_folder(trainer) if drawn else None
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Decide whether this validation is drawn."""
+        if self._folder is None or trainer.sanity_checking:
+            return
+        if self._validations % self.every_n_validations == 0:
+            self._begin()
+        self._validations += 1
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew."""
+        if self._folder is not None:
+            self._begin()
+
+    def _begin(self) -> None:
+        kinds = ("best", "random", "worst")
+        self._kept = {(score, kind): Kept(self.num_images) for score in SCORES for kind in kinds}
+        self._chance = torch.Generator().manual_seed(self.seed)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep what may be drawn."""
+        if self._kept is None or dataloader_idx > 0 or "mask" not in batch or not isinstance(pl_module, Segmenter):
+            return
+        with torch.no_grad():
+            masks = pl_module.segment(batch["image"])
+        confusion = confusion_matrices(masks, batch["mask"], pl_module.num_regions, pl_module.num_classes)
+        classes = matched_classes(masks, confusion)
+        pictures = {
+            "image": batch["image"],
+            "truth": mask_picture(batch["mask"], pl_module.num_classes),
+            "mask": mask_picture(classes, pl_module.num_classes),
+        }
+        scores = matched_scores(confusion)
+        chance = torch.rand(len(masks), generator=self._chance)
+        for (score, kind), kept in self._kept.items():
+            values = scores[score].cpu()
+            order = {"best": values, "worst": -values, "random": chance}[kind]
+            kept.add(order.masked_fill(values.isnan(), -torch.inf), values, pictures)
+
+    on_test_batch_end = on_validation_batch_end
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw."""
+        kept, self._kept = self._kept, None
+        if kept is None or self._folder is None or not trainer.is_global_zero:
+            return
+        name, heading = name_and_heading(trainer)
+        for score, word in SCORES.items():
+            columns = {}
+            for (of, kind), few in kept.items():
+                if of == score and few.pictures:
+                    columns[f"{kind} by {word}: {few.span()}"] = few.pictures["image"]
+                    columns |= {f"{title} ({kind})": few.pictures[title] for title in ("truth", "mask")}
+            if columns:
+                path = free_path(self._folder / f"{name}_by_{score}.png")
+                save_grid(columns, path, f"{heading}: masks by {word}")
+                publish(trainer, path, f"{name.partition('_')[0]}_by_{score}")
+
+    on_test_epoch_end = on_validation_epoch_end
+
+
+class Kept:
+    """The few images of a set that come first in some order.
+
+    Args:
+        count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.pictures: dict[str, Tensor] = {}
+        self._order = torch.empty(0)
+        self._scores = torch.empty(0)
+
+    def add(self, order: Tensor, scores: Tensor, pictures: dict[str, Tensor]) -> None:
+        """Look through a batch.
+
+        Args:
+            order: (B,), the largest come first; minus infinity is never kept.
+            scores: (B,), what is told of them.
+            pictures: (B, ...) each.
+        """
+        order = torch.cat([self._order, order])
+        first = order.argsort(descending=True, stable=True)[: self.count]
+        first = first[order[first] > -torch.inf]
+        self._order, self._scores = order[first], torch.cat([self._scores, scores])[first]
+        known = self.pictures or {name: values[:0].cpu() for name, values in pictures.items()}
+        if len(first):
+            self.pictures = {name: torch.cat([known[name], pictures[name].cpu()])[first] for name in pictures}
+
+    def span(self) -> str:
+        """Return the smallest and the largest score."""
+        return f"{self._scores.min():.2f} to {self._scores.max():.2f}"
+
+
+def matched_classes(masks: Tensor, confusion: Tensor) -> Tensor:
+    """Name the regions of each image by the classes they match best.
+
+    Args:
+        masks: soft masks (B, K, H, W).
+        confusion: pixel counts (B, K, C) of them.
+
+    Returns:
+        int64 (B, H, W), the class, 255 for a region that has none.
+    """
+    regions = match_regions(confusion)  # (B, C), -1 for a class without a region
+    count = masks.shape[1]
+    classes = torch.full((len(masks), count + 1), IGNORED, device=masks.device)
+    of_class = torch.arange(regions.shape[1], device=masks.device).expand_as(regions)
+    classes.scatter_(1, regions % (count + 1), of_class)  # a class without a region goes to the last, unused column
+    return classes.gather(1, masks.argmax(1).flatten(1)).view(len(masks), *masks.shape[2:])
