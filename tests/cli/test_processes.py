@@ -48,3 +48,20 @@ def test_an_error_in_several_processes_ends_them_all(tmp_path: Path) -> None:
     assert process.returncode == 1, output
     assert "tiae-zoo fit: There are no pictures in nowhere. Put some there." in output
     assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_redo_trains_in_two_processes_with_the_shipped_preset(tmp_path: Path) -> None:
+    configs = [ROOT / "configs" / name for name in ("redo_lfw.yaml", "presets/ddp.yaml", "presets/debug.yaml")]
+    narrow = ["--model.mask_width", "8", "--model.generator_width", "2", "--model.discriminator_width", "4"]
+    command = [sys.executable, "-m", "tiae_zoo", "fit", *(f"--config={path}" for path in configs), *narrow]
+    command += ["--data.image_size", "32", "--data.batch_size", "4", "--data.num_workers", "0"]
+    command += ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]  # two GPUs of the preset
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "runs/redo_lfw/fit_0/results.json").read_text(encoding="utf-8"))
+    assert results["hardware"]["devices"] == 2
+    assert results["hardware"]["strategy"] == "DDPStrategy"
+    assert {"val/iou", "val/iou_ema", "train/loss_d"} <= set(results["metrics"])
+    assert (tmp_path / "runs/redo_lfw/fit_0/checkpoints/last.ckpt").is_file()
