@@ -13,7 +13,7 @@ from torch import Tensor
 from tiae_zoo.invariance.background import Background
 from tiae_zoo.invariance.base import Nearest, TransformFamily
 from tiae_zoo.invariance.linear import LinearFamily, LinearMaps
-from tiae_zoo.invariance.search import plain_distance, search
+from tiae_zoo.invariance.search import combinations, plain_distance, search
 from tiae_zoo.invariance.shift import Shift
 
 
@@ -158,5 +158,5 @@ def _check_order(families: Sequence[TransformFamily]) -> None:
 
 def _product(lists: Sequence[Tensor]) -> Tensor:
     """Return all combinations (N_1 * N_2 * ..., P) of rows of lists (N_1, P_1), (N_2, P_2), ..."""
-    rows = torch.meshgrid(*(torch.arange(len(thetas)) for thetas in lists), indexing="ij")
-    return torch.cat([thetas[row.flatten()] for thetas, row in zip(lists, rows, strict=True)], 1)
+    rows = combinations([torch.arange(len(thetas)) for thetas in lists])
+    return torch.cat([thetas[row] for thetas, row in zip(lists, rows.T, strict=True)], 1)

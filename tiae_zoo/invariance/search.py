@@ -55,11 +55,11 @@ def search(
     device = images.device
     found = _Search(images, transform, [thetas.to(device) for thetas in candidates], measure)
     sizes = [len(thetas) for thetas in candidates]
-    coarse = _product([torch.arange((size - 1) % stride // 2, size, stride, device=device) for size in sizes])
+    coarse = combinations([torch.arange((size - 1) % stride // 2, size, stride, device=device) for size in sizes])
     found.consider(coarse.unsqueeze(1).expand(-1, len(images), -1))
     if stride > 1:
         steps = torch.arange(1 - stride, stride, device=device)
-        around = found.places + _product([steps] * len(sizes)).unsqueeze(1)
+        around = found.places + combinations([steps] * len(sizes)).unsqueeze(1)
         found.consider(around.clamp_min(0).minimum(torch.tensor(sizes, device=device) - 1))
     return found.theta
 
@@ -98,6 +98,6 @@ class _Search:
         self.places = torch.where(better[:, None], places, self.places)
 
 
-def _product(lists: Sequence[Tensor]) -> Tensor:
+def combinations(lists: Sequence[Tensor]) -> Tensor:
     """Return all combinations (N_1 * N_2 * ..., lists), the last changing fastest, of lists (N_1,), (N_2,), ..."""
     return torch.stack(torch.meshgrid(*lists, indexing="ij"), -1).flatten(0, -2)
