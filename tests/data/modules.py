@@ -1,6 +1,17 @@
 """The data modules under test, on tiny pictures."""
 
-from tiae_zoo.data import CUB, LFW, MNIST, Colored2MNIST, Flowers, Folder, LFWParts, MaskFolder
+from tiae_zoo.data import (
+    CUB,
+    LFW,
+    MNIST,
+    ClutteredMNIST,
+    Colored2MNIST,
+    DistortedMNIST,
+    Flowers,
+    Folder,
+    LFWParts,
+    MaskFolder,
+)
 from tiae_zoo.data.backgrounds import NoiseBackgrounds, PhotoBackgrounds
 
 SMALL = {"image_size": 32, "batch_size": 4, "num_workers": 0}
@@ -10,6 +21,9 @@ MODULES = {
     "mnist": lambda **k: MNIST(**SMALL | k),
     "digits": lambda **k: MNIST(**SMALL | {"source": "digits"} | k),
     "colored": lambda **k: Colored2MNIST(**SMALL | {"num_train": 16, "num_val": 8, "num_test": 8} | k),
+    "cluttered": lambda **k: ClutteredMNIST(**SMALL | k),
+    "distorted": lambda **k: DistortedMNIST("cluttered", **SMALL | k),
+    "sequences": lambda **k: DistortedMNIST(num_digits=3, **SMALL | {"image_size": 60} | k),
     "lfw": lambda **k: LFW(**SMALL | k),
     "flowers": lambda **k: Flowers(**SMALL | k),
     "flowers official": lambda **k: Flowers(**SMALL | {"protocol": "official"} | k),

@@ -12,7 +12,18 @@ from torchvision.transforms import v2
 from tests.data.modules import MODULES, SMALL
 from tiae_zoo.data import CUB, LFW, MNIST
 
-LABELLED = {"mnist", "digits", "digits on noise", "flowers", "flowers official", "cub", "cub official"}
+LABELLED = {
+    "mnist",
+    "digits",
+    "digits on noise",
+    "cluttered",
+    "distorted",
+    "sequences",
+    "flowers",
+    "flowers official",
+    "cub",
+    "cub official",
+}
 MASKED = {kind for kind in MODULES if kind.startswith(("colored", "flowers", "cub", "lfw", "folder"))}
 MASKED -= {"folder without masks", "folder on photos", "lfw parts"}
 BACKED = {"digits on noise", "folder on photos"}
@@ -38,13 +49,13 @@ def test_batches_keep_the_contract(kind):
         expected |= {"background"} if kind in BACKED else set()
         assert set(batch) == expected
         size = len(batch["index"])
-        assert batch["image"].shape == (size, data.channels, 32, 32)
+        assert batch["image"].shape == (size, data.channels, data.image_size, data.image_size)
         assert batch["image"].dtype == torch.float32
         assert 0 <= batch["image"].min() < batch["image"].max() <= 1
         assert batch["index"].dtype == torch.int64
         assert type(batch["image"]) is torch.Tensor
         if "mask" in batch:
-            assert batch["mask"].shape == (size, 32, 32)
+            assert batch["mask"].shape == (size, data.image_size, data.image_size)
             assert batch["mask"].dtype == torch.int64
             assert set(batch["mask"].unique().tolist()) == set(range(data.num_classes))
         if "background" in batch:
@@ -52,7 +63,7 @@ def test_batches_keep_the_contract(kind):
             assert batch["background"].dtype == torch.float32
             assert 0 <= batch["background"].min() < batch["background"].max() <= 1
         if "label" in batch:
-            assert batch["label"].shape == (size,)
+            assert batch["label"].shape == ((size, 3) if kind == "sequences" else (size,))
             assert batch["label"].dtype == torch.int64
             assert batch["label"].min() >= 0
 

@@ -207,8 +207,23 @@ def write_document(root: str | Path, seed: int = 0) -> Path:
     return folder
 
 
+def write_mnist_cluttered(root: str | Path, train: int = 24, test: int = 8, seed: int = 0) -> Path:
+    """The public file of cluttered digits: pictures as rows of 40 * 40 numbers in [0, 1], labels in a column."""
+    folder = Path(root) / "mnist_cluttered"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for part, count in (("train", train), ("valid", test), ("test", test)):
+        labels = np.arange(count) % 10
+        pictures = np.stack([np.pad(_digit(int(label), rng), 6) for label in labels]).astype(np.float32) / 255
+        arrays |= {f"X_{part}": pictures.reshape(count, -1), f"y_{part}": labels[:, None].astype(np.int32)}
+    np.savez(folder / "mnist_sequence1_sample_5distortions5x5.npz", **arrays)
+    return folder
+
+
 WRITERS = (
     write_mnist,
+    write_mnist_cluttered,
     write_lfw,
     write_flowers,
     write_cub,

@@ -3,7 +3,7 @@
 A batch is a dict; a key that a dataset does not have is absent:
     image: float32 (B, C, H, W) in [0, 1]
     mask:  int64 (B, H, W) region index, 0 background, 255 ignored
-    label: int64 (B) class of the image
+    label: int64 (B) class of the image; (B, T) where it shows a sequence
     index: int64 (B) position in the split; `datamodule.names(split)[index]` is the picture's name
     background: float32 (B, C, H, W) in [0, 1] what a method may put behind the object; not in prediction
 """
@@ -39,11 +39,11 @@ STAGES: Mapping[str | None, tuple[Split, ...]] = {
 
 
 class Sample(TypedDict, total=False):
-    """One element of a dataset: the batch contract without its first dimension; label and index as int."""
+    """One element of a dataset: the batch contract without its first dimension; index and a single label as int."""
 
     image: Tensor
     mask: Tensor
-    label: int
+    label: int | Tensor
     index: int
     background: Tensor
 

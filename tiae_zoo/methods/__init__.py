@@ -7,5 +7,6 @@ from tiae_zoo.methods.foreground_ae import ForegroundAE
 from tiae_zoo.methods.pca import PCA
 from tiae_zoo.methods.redo import ReDO
 from tiae_zoo.methods.shift_ae import ShiftInvariantAE
+from tiae_zoo.methods.stn import STNClassifier
 
-__all__ = ["PCA", "AutoEncoder", "Describer", "ForegroundAE", "ReDO", "Segmenter", "ShiftInvariantAE"]
+__all__ = ["PCA", "AutoEncoder", "Describer", "ForegroundAE", "ReDO", "STNClassifier", "Segmenter", "ShiftInvariantAE"]

@@ -8,8 +8,8 @@ from torch import Tensor
 from tiae_zoo.metrics import MatchedSegmentation
 
 Batch = dict[str, Tensor]
-"""`image` float32 (B, C, H, W) in [0, 1]; where they exist: `mask` int64 (B, H, W) with 255 to ignore, `label` and
-`index` int64 (B), `background` like `image`, what may be put behind an object on black."""
+"""`image` float32 (B, C, H, W) in [0, 1]; where they exist: `mask` int64 (B, H, W) with 255 to ignore, `label` int64
+(B), (B, T) of a sequence, `index` int64 (B), `background` like `image`, what may be put behind an object on black."""
 
 
 class Segmenter(LightningModule):

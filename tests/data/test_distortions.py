@@ -1,0 +1,154 @@
+"""Distorted digits: pure functions of seed and index, and what each distortion promises."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+
+from tiae_zoo.data import ClutteredMNIST, DataError, DistortedMNIST
+from tiae_zoo.data.distortions import CENTRE, DISTORTIONS, SIDE
+
+SIZES = {
+    "rotated": 28,
+    "rotated_scaled_translated": 42,
+    "projected": 42,
+    "elastic": 28,
+    "translated": 60,
+    "cluttered": 60,
+}
+
+
+def ring() -> np.ndarray:
+    """A digit that looks the same when turned: a ring of radius 8."""
+    y, x = np.mgrid[:SIDE, :SIDE] - CENTRE
+    return 255 * np.exp(-(((np.hypot(x, y) - 8) / 2) ** 2))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_pictures_are_functions_of_seed_and_index(name: str) -> None:
+    how = {"distortion": name, "image_size": SIZES[name], "source": "digits"}
+    one, two, other = (DistortedMNIST(**how, seed=seed).dataset("test") for seed in (0, 0, 1))
+    for index in (0, 5):
+        assert one[index]["image"].shape == (1, SIZES[name], SIZES[name])
+        assert one[index]["image"].min() >= 0
+        assert one[index]["image"].max() <= 1
+        assert one[index]["label"] == other[index]["label"]
+        assert torch.equal(one[index]["image"], two[index]["image"])
+        assert not torch.equal(one[index]["image"], other[index]["image"])
+
+
+def test_turning_keeps_a_ring() -> None:
+    for seed in range(5):
+        places = DISTORTIONS["rotated"](np.random.default_rng(seed), SIDE).transpose(2, 0, 1)
+        np.testing.assert_allclose(map_coordinates(ring(), places, order=1), ring(), atol=20)
+
+
+def test_angles_scales_and_places_are_the_papers() -> None:
+    rng = np.random.default_rng(0)
+    steps = {}
+    for name in ("rotated", "rotated_scaled_translated"):
+        grids = [DISTORTIONS[name](rng, 42) for _ in range(400)]
+        across = np.array([grid[0, 1] - grid[0, 0] for grid in grids])  # of the digit, a pixel to the right
+        angles, scales = np.rad2deg(np.arctan2(across[:, 0], across[:, 1])), 1 / np.hypot(*across.T)
+        steps[name] = (angles.min(), angles.max(), scales.min(), scales.max())
+    np.testing.assert_allclose(steps["rotated"], (-90, 90, 1, 1), atol=2)
+    np.testing.assert_allclose(steps["rotated_scaled_translated"][:2], (-45, 45), atol=2)
+    np.testing.assert_allclose(steps["rotated_scaled_translated"][2:], (0.7, 1.2), atol=0.02)
+
+
+def test_translated_digits_are_whole_and_everywhere() -> None:
+    corners = []
+    for seed in range(300):
+        grid = DISTORTIONS["translated"](np.random.default_rng(seed), 60)
+        inside = ((grid >= -0.5) & (grid <= SIDE - 0.5)).all(2)
+        assert inside.sum() == SIDE**2
+        assert np.allclose(grid, np.rint(grid))
+        corners.append(np.argwhere(inside)[0])
+    assert np.min(corners) == 0
+    assert np.max(corners) == 60 - SIDE
+
+
+def test_projections_keep_lines_straight_and_are_no_affine_maps() -> None:
+    bends = []
+    for seed in range(20):
+        grid = DISTORTIONS["projected"](np.random.default_rng(seed), 42)[14:28, 14:28]
+        if (grid == -SIDE).any():  # seen from behind: nothing
+            continue
+        ends, middle = (grid[0, 0], grid[-1, -1]), grid[6, 6]
+        cross = np.cross(ends[1] - ends[0], middle - ends[0])
+        assert abs(cross) < 1e-6 * np.square(ends[1] - ends[0]).sum()
+        bends.append(np.linalg.norm(grid[0, 0] + grid[-1, -1] - grid[0, -1] - grid[-1, 0]))
+    assert len(bends) > 10
+    assert np.median(bends) > 0.5
+
+
+def test_elastic_moves_of_control_points_are_about_one_and_a_half_pixels() -> None:
+    plain = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE), indexing="ij"), -1)
+    moves = [
+        DISTORTIONS["elastic"](np.random.default_rng(seed), SIDE)[[0, 9, 18, 27]][:, [0, 9, 18, 27]]
+        for seed in range(200)
+    ]
+    offsets = np.array(moves) - plain[[0, 9, 18, 27]][:, [0, 9, 18, 27]]
+    assert offsets.std() == pytest.approx(1.5, rel=0.05)
+
+
+def test_clutter_adds_pieces_to_the_translated_digit() -> None:
+    names = ("translated", "cluttered")
+    datasets = [DistortedMNIST(name, image_size=60, source="digits").dataset("test") for name in names]
+    plain, cluttered = (dataset[3]["image"] for dataset in datasets)
+    assert (cluttered >= plain).all()
+    assert ((cluttered > 0) & (plain == 0)).sum() > 36
+
+
+def test_several_digits_read_from_left_to_right() -> None:
+    data = DistortedMNIST(num_digits=3, image_size=100, source="digits")
+    dataset, digits = data.dataset("test"), data.digit_store("test", 0, SIDE)
+    samples = [dataset[index] for index in range(20)]
+    batch = next(iter(data.test_dataloader()))
+    assert batch["label"].shape == (20, 3)
+    assert batch["label"].dtype == torch.int64
+    for index, sample in enumerate(samples):
+        assert int(sample["label"][0]) == digits.labels[index]  # type: ignore[index]
+        columns = np.flatnonzero((255 * sample["image"][0]).sum(0) > 0)
+        assert columns.min() < 100 - 2 * 20
+
+
+def test_more_training_pictures_than_digits_are_other_pictures_of_the_same_digits() -> None:
+    data = DistortedMNIST("rotated", num_train=3000, source="digits")
+    dataset = data.dataset("train")
+    assert len(dataset) == 3000
+    assert len(data.dataset("test")) == 297
+    first, again = dataset[0], dataset[1300]
+    assert first["label"] == again["label"]
+    assert not torch.equal(first["image"], again["image"])
+    assert len(dataset.names) == len(set(dataset.names)) == 3000
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"distortion": "elastc"}, "elastic"),
+        ({"num_digits": 3, "image_size": 50}, "do not fit into 50 px"),
+        ({"image_size": 20}, "do not fit into 20 px"),
+        ({"num_train": 0}, "num_train=0 is too small"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(how: dict[str, object], told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        DistortedMNIST(**how)  # type: ignore[arg-type]
+
+
+def test_the_public_file_is_read_in_its_three_parts() -> None:
+    data = ClutteredMNIST(batch_size=4, num_workers=0)
+    assert [len(data.dataset(split)) for split in ("train", "val", "test", "predict")] == [24, 8, 8, 8]
+    sample = data.dataset("test")[0]
+    assert sample["image"].shape == (1, 40, 40)
+    assert 0 <= sample["label"] < 10
+
+
+def test_another_file_under_its_name_is_told(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "mnist_cluttered"
+    folder.mkdir()
+    (folder / "mnist_sequence1_sample_5distortions5x5.npz").write_bytes(b"not an archive")
+    with pytest.raises(DataError, match="cannot be read"):
+        ClutteredMNIST(root=str(tmp_path)).dataset("test")
