@@ -8,5 +8,16 @@ from tiae_zoo.methods.pca import PCA
 from tiae_zoo.methods.redo import ReDO
 from tiae_zoo.methods.shift_ae import ShiftInvariantAE
 from tiae_zoo.methods.stn import STNClassifier
+from tiae_zoo.methods.supervised import SupervisedSegmenter
 
-__all__ = ["PCA", "AutoEncoder", "Describer", "ForegroundAE", "ReDO", "STNClassifier", "Segmenter", "ShiftInvariantAE"]
+__all__ = [
+    "PCA",
+    "AutoEncoder",
+    "Describer",
+    "ForegroundAE",
+    "ReDO",
+    "STNClassifier",
+    "Segmenter",
+    "ShiftInvariantAE",
+    "SupervisedSegmenter",
+]

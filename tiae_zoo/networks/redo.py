@@ -116,11 +116,16 @@ class MaskNetwork(nn.Module):
 
         H and W must be multiples of 4 and at least 24.
         """
-        logits = self.decoder(self.pyramid(self.residuals(self.encoder(images))))
+        scores = self.decoder(self.pyramid(self.residuals(self.encoder(images))))
         if self.num_regions == 2:
-            mask = logits.sigmoid()
+            mask = scores.sigmoid()
             return torch.cat([mask, 1 - mask], 1)
-        return logits.softmax(1)
+        return scores.softmax(1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return (B, R, H, W) whose softmax are the masks."""
+        scores = self.decoder(self.pyramid(self.residuals(self.encoder(images))))
+        return torch.cat([scores, torch.zeros_like(scores)], 1) if self.num_regions == 2 else scores
 
 
 class ConditionalNorm(nn.Module):
