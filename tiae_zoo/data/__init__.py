@@ -1,4 +1,4 @@
-"""Datasets as Lightning data modules; the batch contract is in `tiae_zoo.data.base`."""
+"""Datasets as Lightning data modules; the batch contract is in `tiae_zoo.data.datasets`."""
 
 from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.clutteredmnist import ClutteredMNIST

@@ -1,34 +1,24 @@
-"""The batch contract, and what all data modules share.
-
-A batch is a dict; a key that a dataset does not have is absent:
-    image: float32 (B, C, H, W) in [0, 1]
-    mask:  int64 (B, H, W) region index, 0 background, 255 ignored
-    label: int64 (B) class of the image; (B, T) where it shows a sequence
-    index: int64 (B) position in the split; `datamodule.names(split)[index]` is the picture's name
-    background: float32 (B, C, H, W) in [0, 1] what a method may put behind the object; not in prediction
-"""
+"""What all data modules share: splits, loaders, folders, choices."""
 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict, get_args
+from typing import Any, ClassVar, get_args
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from torchvision import tv_tensors
+from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.archives import RemoteFile, provide
-from tiae_zoo.data.backgrounds import Backgrounds, Draw
-from tiae_zoo.data.cache import Store
+from tiae_zoo.data.backgrounds import Backgrounds
+from tiae_zoo.data.datasets import Chosen, OnBackgrounds, Sample, Split, ZooDataset
 from tiae_zoo.data.decode import Resize
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.loader import ResumableLoader
 
-Split = Literal["train", "val", "test", "predict"]
 STAGES: Mapping[str | None, tuple[Split, ...]] = {
     "fit": ("val", "train"),  # missing masks are told before the long decoding
     "validate": ("val",),
@@ -36,99 +26,6 @@ STAGES: Mapping[str | None, tuple[Split, ...]] = {
     "predict": ("predict",),
     None: ("train", "val", "test"),
 }
-
-
-class Sample(TypedDict, total=False):
-    """One element of a dataset: the batch contract without its first dimension; index and a single label as int."""
-
-    image: Tensor
-    mask: Tensor
-    label: int | Tensor
-    index: int
-    background: Tensor
-
-
-def transform_sample(sample: Sample, transform: Transform) -> Sample:
-    """Apply one draw of a random transform to image and mask together.
-
-    Transforms recognise masks by their tv_tensors class, which collating loses: hence a sample at a time.
-    """
-    pair: dict[str, Tensor] = {"image": tv_tensors.Image(sample["image"])}
-    if "mask" in sample:
-        pair["mask"] = tv_tensors.Mask(sample["mask"])
-    pair = transform(pair)
-    moved: Sample = {**sample, "image": pair["image"].as_subclass(Tensor)}
-    if "mask" in pair:
-        moved["mask"] = pair["mask"].as_subclass(Tensor)
-    return moved
-
-
-class ZooDataset(Dataset[Sample], ABC):
-    """A split: samples of the batch contract, each with a name."""
-
-    @property
-    @abstractmethod
-    def names(self) -> list[str]:
-        """What each picture is called, in the order of `index`."""
-
-    @abstractmethod
-    def __getitem__(self, index: int) -> Sample:
-        """One sample: image float32 (C, H, W) in [0, 1], mask int64 (H, W)."""
-
-    def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """All samples of a batch; DataLoader calls this."""
-        return [self[index] for index in indices]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-class StoreDataset(ZooDataset):
-    """Samples of a decoded store."""
-
-    def __init__(self, store: Store, transform: Transform | None = None) -> None:
-        self.store = store
-        self.transform = transform
-
-    @property
-    def names(self) -> list[str]:  # noqa: D102
-        return self.store.names
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.__getitems__([range(len(self))[index]])[0]
-
-    def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """All samples of a batch: one gather is faster than many."""
-        images = torch.from_numpy(self.store.images[indices]).float().div_(255)
-        samples: list[Sample] = [{"image": image, "index": i} for image, i in zip(images, indices, strict=True)]
-        if self.store.masks is not None:
-            masks = torch.from_numpy(self.store.masks[indices]).long()
-            for sample, mask in zip(samples, masks, strict=True):
-                sample["mask"] = mask
-        if self.store.labels is not None:
-            for sample, i in zip(samples, indices, strict=True):
-                sample["label"] = int(self.store.labels[i])
-        return samples if self.transform is None else [transform_sample(s, self.transform) for s in samples]
-
-
-class OnBackgrounds(ZooDataset):
-    """The samples of another dataset, each with a background of its own, which no transform of images touches."""
-
-    def __init__(self, dataset: ZooDataset, draw: Draw) -> None:
-        self.dataset = dataset
-        self.draw = draw
-
-    @property
-    def names(self) -> list[str]:  # noqa: D102
-        return self.dataset.names
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.__getitems__([range(len(self))[index]])[0]
-
-    def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """All samples of a batch: drawing together is faster, too."""
-        samples = self.dataset.__getitems__(indices)
-        return [{**sample, "background": one} for sample, one in zip(samples, self.draw(indices), strict=True)]
 
 
 class ZooDataModule(LightningDataModule, ABC):
@@ -146,6 +43,8 @@ class ZooDataModule(LightningDataModule, ABC):
         resize: `antialias` = bilinear, antialiased; `nearest` = as the program of ReDO's authors. Masks always nearest.
         transform: Random transform (torchvision.transforms.v2) of training images, and of their masks with them.
         download: Fetch missing files from their official sources.
+        labelled: How many of the training images are used, as if no more had labels: drawn once and for all, a larger
+            number has those of a smaller one. All if None.
 
     Attributes:
         scored: Whether validation and test carry masks, so that regions can be scored.
@@ -170,12 +69,14 @@ class ZooDataModule(LightningDataModule, ABC):
         resize: Resize = "antialias",
         transform: Transform | None = None,
         download: bool = False,
+        labelled: int | None = None,
     ) -> None:
         super().__init__()
         for name, value in (
             ("image_size", image_size),
             ("batch_size", batch_size),
             ("eval_batch_size", eval_batch_size),
+            ("labelled", labelled),
         ):
             if value is not None and value < 1:
                 raise DataError(f"{name}={value} is too small; give at least 1.")
@@ -188,6 +89,7 @@ class ZooDataModule(LightningDataModule, ABC):
         self.resize: Resize = resize
         self.transform = transform
         self.download = download
+        self.labelled = labelled
         self._datasets: dict[Split, ZooDataset] = {}
 
     @property
@@ -231,11 +133,21 @@ class ZooDataModule(LightningDataModule, ABC):
         check_choice("split", split, get_args(Split))
         if split not in self._datasets:
             dataset = self.load(split)
+            if split == "train" and self.labelled is not None:
+                dataset = self._few(dataset, self.labelled)
             if self.backgrounds is not None and split != "predict":
                 draw = self.backgrounds.open(split, self.image_size, self.channels, self.data_root)
                 dataset = OnBackgrounds(dataset, draw)
             self._datasets[split] = dataset
         return self._datasets[split]
+
+    def _few(self, dataset: ZooDataset, count: int) -> ZooDataset:
+        if count > len(dataset):
+            raise DataError(
+                f"labelled={count}, but the training split has {len(dataset)} images. Give at most that, or none."
+            )
+        order = np.random.default_rng(0).permutation(len(dataset))  # always the same: the sets are nested
+        return Chosen(dataset, sorted(order[:count].tolist()))
 
     def names(self, split: Split) -> list[str]:
         """What each picture of the split is called, in the order of `index`."""

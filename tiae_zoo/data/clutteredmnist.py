@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.base import Split, StoreDataset, ZooDataModule
+from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, open_store
+from tiae_zoo.data.datasets import Split, StoreDataset
 from tiae_zoo.data.decode import square
 from tiae_zoo.data.errors import DataError
 

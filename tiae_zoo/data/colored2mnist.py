@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import Transform
 
-from tiae_zoo.data.base import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.cache import Store
+from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.seeding import generator

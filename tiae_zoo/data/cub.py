@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.base import Split
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Item, MaskRule, votes_mask
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import FilesDataModule, Protocol

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.base import Split, ZooDataModule
+from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import Store, StoreWriter, open_store
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Bytes, square
 from tiae_zoo.data.errors import DataError, check_choice
 

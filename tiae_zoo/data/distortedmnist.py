@@ -7,8 +7,8 @@ import torch
 from scipy.ndimage import map_coordinates
 from torchvision.transforms.v2 import Transform
 
-from tiae_zoo.data.base import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.cache import Store
+from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.decode import Bytes
 from tiae_zoo.data.digits import DigitsDataModule, Source
 from tiae_zoo.data.distortions import DISTORTIONS, SIDE

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch.utilities import rank_zero_warn
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.base import Split, StoreDataset, ZooDataModule
+from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, decode_all, open_store, warn_of_damaged
+from tiae_zoo.data.datasets import Split, StoreDataset
 from tiae_zoo.data.decode import IGNORE, Bytes, Grey, Item, MaskRule, decode
 from tiae_zoo.data.errors import DataError, MissingFileError, listed
 

@@ -8,7 +8,7 @@ import scipy.io
 from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.base import Split
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import FilesDataModule, Protocol

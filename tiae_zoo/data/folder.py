@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from tiae_zoo.data.backgrounds import Backgrounds
-from tiae_zoo.data.base import Split
 from tiae_zoo.data.cache import StoreWriter
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Grey, IndexMask, Item, MaskRule, ThresholdMask
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import UNLABELLED, FilesDataModule

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tiae_zoo.data.base import Split
 from tiae_zoo.data.cache import StoreWriter
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Bytes, DamagedImageError, Item, Resize, colours, load_image, square
 from tiae_zoo.data.errors import DataError, listed
 from tiae_zoo.data.files import FilesDataModule

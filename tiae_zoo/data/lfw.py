@@ -2,15 +2,15 @@
 
 import zlib
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.base import Split
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
-from tiae_zoo.data.errors import DataError
+from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import FilesDataModule
 from tiae_zoo.data.labelmaps import LabelMaps, Value
 from tiae_zoo.data.sources import redo_list
@@ -36,6 +36,9 @@ LISTS = {
 }
 
 
+LFWProtocol = Literal["redo", "supervised"]
+
+
 def parts_mask(mask: Image.Image) -> Bytes:
     """Hair (red) and face (green) are foreground, blue is background (ReDO, section 5.1)."""
     _, _, blue = colours(mask)
@@ -49,9 +52,13 @@ def person_split(name: str) -> Split:
 
 
 class LFW(FilesDataModule):
-    """Faces: 10306 photos to train on, without labels, 1327 to validate and 1600 to test, foreground = face and hair.
+    """Faces: foreground = face and hair.
 
-    The split is that of the ReDO paper. Arguments are those of `FilesDataModule` and `ZooDataModule`.
+    Args:
+        protocol: `redo`, the split of the ReDO paper: 10306 photos to train on, without masks, 1327 to validate, 1600
+            to test. `supervised` (ours), for methods that learn from masks: four fifths of those 1327 to train on, the
+            others to validate, and the same 1600 to test.
+        **kwargs: `with_masks`, see `FilesDataModule`; the others as for every data module, see `ZooDataModule`.
     """
 
     folder_name: ClassVar[str] = "lfw"
@@ -59,13 +66,28 @@ class LFW(FilesDataModule):
     masks_file = PARTS
     rule: MaskRule = staticmethod(parts_mask)
 
+    def __init__(self, protocol: LFWProtocol = "redo", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_choice("protocol", protocol, get_args(LFWProtocol))
+        self.protocol: LFWProtocol = protocol
+
     def lists(self) -> list[RemoteFile]:  # noqa: D102
         return list(LISTS.values())
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
-        photos = self.find(IMAGES)
-        listing = self.find(LISTS["test" if split == "predict" else split])
-        parts = None if split == "train" else self.find_masks(split)
+        part = "test" if split == "predict" else split
+        if self.protocol == "redo":
+            return self._listed(part, masked=part != "train")
+        items = self._listed("test" if part == "test" else "val", masked=True)
+        if part == "test":
+            return items
+        order = np.random.default_rng(0).permutation(len(items))
+        first = round(len(items) * 4 / 5)
+        return [items[i] for i in sorted(order[:first] if part == "train" else order[first:])]
+
+    def _listed(self, part: Split, masked: bool) -> list[Item]:
+        photos, listing = self.find(IMAGES), self.find(LISTS[part])
+        parts = self.find_masks(part) if masked else None
         items = []
         for line in listing.read_text(encoding="utf-8").split("\n"):
             if not line.strip():

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from tiae_zoo.data.base import Split, StoreDataset
+from tiae_zoo.data.datasets import Split, StoreDataset
 from tiae_zoo.data.decode import Item
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.labelmaps import EXAMPLE, LabelMaps, Value, find_classes
@@ -50,7 +50,7 @@ class MaskFolder(LabelMaps):
         super().__init__(image_size=image_size, **kwargs)
         if classes is not None:
             check_classes(classes)
-        self.labelled = folder
+        self.maps = folder
         self.alone = classes is None
         self.partition = Partition(val_fraction, test_fraction, seed)
         self.classes = classes or {}
@@ -61,18 +61,18 @@ class MaskFolder(LabelMaps):
             files = [item.image for item in self.items("train")]
             self.classes = find_classes(files)
             self.channels = len(self.classes)
-            rank_zero_info(f"Channels of {self.labelled}: {', '.join(self.classes)}.")
+            rank_zero_info(f"Channels of {self.maps}: {', '.join(self.classes)}.")
         return super().load(split)
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         found = self._find_items("test" if split == "predict" else split)
-        if "{split}" in self.labelled or split == "predict":
+        if "{split}" in self.maps or split == "predict":
             return found
-        self.partition.check(len(found), self.labelled, "--data.folder")
+        self.partition.check(len(found), self.maps, "--data.folder")
         return self.partition.part(found, split)
 
     def _find_items(self, split: str) -> list[Item]:
-        folder = find_folder(self.labelled.replace("{split}", split), self.data_root, "--data.folder", "label maps")
+        folder = find_folder(self.maps.replace("{split}", split), self.data_root, "--data.folder", "label maps")
         found = [Item(path.relative_to(folder).as_posix(), path) for path in pictures(folder)]
         if not found:
             raise DataError(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tiae_zoo.data.backgrounds import Backgrounds
-from tiae_zoo.data.base import Split, StoreDataset
+from tiae_zoo.data.datasets import Split, StoreDataset
 from tiae_zoo.data.digits import DigitsDataModule, Source
 
 PADDING = 2  # 28x28 -> 32x32, the input of the transform-invariant auto-encoder

@@ -10,7 +10,8 @@ import torch
 from scipy import ndimage, stats
 from torchvision.transforms.v2 import Transform
 
-from tiae_zoo.data.base import Sample, Split, ZooDataModule, ZooDataset, transform_sample
+from tiae_zoo.data.base import ZooDataModule
+from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.decode import DamagedImageError, as_rgb, load_image
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.seeding import generator
