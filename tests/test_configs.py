@@ -28,8 +28,11 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def narrow(config: Path) -> list[str]:
-    method = yaml.safe_load(config.read_text())["model"]["class_path"]
-    return [f"--model.init_args.{setting}" for setting in NARROW.get(method, [])]
+    model = yaml.safe_load(config.read_text())["model"]
+    settings = NARROW.get(model["class_path"], [])
+    if model.get("init_args", {}).get("network") in ("redo", "fcn8s", "deconvnet", "segnet"):
+        settings = ["width=0.1"]
+    return [f"--model.init_args.{setting}" for setting in settings]
 
 
 @pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
