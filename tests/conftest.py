@@ -1,11 +1,13 @@
 """What every test finds: small data, a cache of its own, and no way to write outside pytest's folders."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import write_all
+from tests.range_server import RangeServer, serve
 
 REAL_DATA = os.environ.get("TIAE_ZOO_DATA")
 
@@ -39,6 +41,14 @@ def _keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(f"would become {command}")
 
     monkeypatch.setattr("tiae_zoo.launch.restarts.replace_process", refuse)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[RangeServer]:
+    """A server of files that can be told to break off."""
+    monkeypatch.setattr("tiae_zoo.download.PAUSE", 0.0)
+    with serve() as state:
+        yield state
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,148 @@
-"""The registry of pretrained weights."""
+"""The registry of pretrained weights: find them by name, fetch, verify, load. Nothing in a file of weights is run."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import Any
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.shipped import registry_file
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
+MIRROR = "TIAE_ZOO_MIRROR"  # a folder or the beginning of a URL that has all files under their names: asked first
 
 
 def pretrained() -> list[dict[str, Any]]:
     """Return the entries of registry.json; its `description` says what each holds."""
     entries: list[dict[str, Any]] = json.loads(registry_file().read_text(encoding="utf-8"))["weights"]
     return entries
+
+
+def is_pretrained(name: str) -> bool:
+    """Return whether the registry has weights of this name."""
+    return any(entry["name"] == name for entry in pretrained())
+
+
+def find_pretrained(name: str) -> dict[str, Any]:
+    """Return the entry of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    entries = {entry["name"]: entry for entry in pretrained()}
+    if name in entries:
+        return entries[name]
+    known = f"There are {', '.join(entries)}." if entries else "The registry has none yet."
+    raise UserError(f"There are no weights {name!r}.{did_you_mean(name, entries)} {known}")
+
+
+def weights_folder() -> Path:
+    """Return the folder of fetched weights, in the cache: safe to delete at any time."""
+    from tiae_zoo.caching import cache_dir
+
+    return cache_dir() / "weights"
+
+
+def find_weights(entry: Mapping[str, Any]) -> Path | None:
+    """Return the file of an entry if it is on this machine and whole: the repository's copy, or one fetched before."""
+    for folder in (registry_file().parent, weights_folder()):
+        path = folder / entry["file"]
+        if path.is_file() and path.stat().st_size == entry["size"] and _sha256(path) == entry["sha256"]:
+            return path
+    return None
+
+
+def fetch_weights(name: str) -> Path:
+    """Return the file of weights of this name, fetched if it is not here.
+
+    Asked in turn: the repository's own copy, what was fetched before, the mirror that `TIAE_ZOO_MIRROR` names, and the
+    entry's addresses. A file is taken only if its size and digest are the registry's.
+
+    Raises:
+        UserError: there is no such name, or no source has the file; with all that were asked.
+    """
+    entry = find_pretrained(name)
+    if (path := find_weights(entry)) is not None:
+        return path
+    from tiae_zoo.download import fetch
+
+    target = weights_folder() / entry["file"]
+    target.unlink(missing_ok=True)  # there, but not whole: else it would have been found
+    urls = [*_mirrored(entry["file"]), *entry["urls"]]
+    if not urls:
+        raise UserError(
+            f"{entry['file']} is not here, and the registry has no address of it. Place the file "
+            f"(sha256 {entry['sha256']}) at {target}."
+        )
+    fetch(urls, target, f"sha256:{entry['sha256']}", "set TIAE_ZOO_CACHE to a folder you may write")
+    return target
+
+
+def _mirrored(file: str) -> list[str]:
+    mirror = os.environ.get(MIRROR, "")
+    if not mirror:
+        return []
+    if "://" in mirror:
+        return [f"{mirror.rstrip('/')}/{file}"]
+    return [(Path(mirror).expanduser().absolute() / file).as_uri()]
+
+
+def as_checkpoint(name: str) -> Path:
+    """Return the weights of this name as a checkpoint that Lightning reads; made once, beside the fetched weights.
+
+    Raises:
+        UserError: as :func:`fetch_weights`.
+    """
+    entry = find_pretrained(name)
+    path = weights_folder() / f"{name}-{entry['sha256'][:12]}.ckpt"
+    if path.is_file():
+        return path
+    import lightning.pytorch
+    import torch
+    from safetensors.torch import load_file
+
+    state = load_file(fetch_weights(name))
+    content = {
+        "state_dict": {key: value.float() if value.is_floating_point() else value for key, value in state.items()},
+        "hyper_parameters": {
+            "_class_path": f"tiae_zoo.methods.{entry['method']}",
+            "_instantiator": "lightning.pytorch.cli.instantiate_module",  # arguments may be objects of their own
+            **entry["arguments"],
+        },
+        "pytorch-lightning_version": lightning.pytorch.__version__,
+        "epoch": 0,
+        "global_step": 0,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}", suffix=".part", delete=False) as part:
+        torch.save(content, part)
+    os.replace(part.name, path)  # noqa: PTH105
+    return path
+
+
+def load_model(name: str) -> LightningModule:
+    """Return a method with its pretrained weights, in evaluation mode on the CPU.
+
+    Args:
+        name: of the registry, see `tiae-zoo list`.
+
+    Raises:
+        UserError: as :func:`fetch_weights`.
+    """
+    import tiae_zoo.methods
+
+    kind = getattr(tiae_zoo.methods, find_pretrained(name)["method"])
+    model: LightningModule = kind.load_from_checkpoint(as_checkpoint(name), map_location="cpu", weights_only=True)
+    return model.eval()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

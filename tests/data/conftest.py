@@ -1,16 +1,4 @@
-from collections.abc import Iterator
-
 import pytest
-
-from tests.data.range_server import RangeServer, serve
-from tiae_zoo.data import download
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[RangeServer]:
-    monkeypatch.setattr(download, "PAUSE", 0.0)
-    with serve() as state:
-        yield state
 
 
 @pytest.fixture

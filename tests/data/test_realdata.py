@@ -6,7 +6,7 @@ import torch
 from tiae_zoo.data import CUB, LFW, MNIST, DataError, Flowers, Folder, LFWParts
 from tiae_zoo.data.backgrounds import PhotoBackgrounds
 from tiae_zoo.data.digits import FILES
-from tiae_zoo.data.download import file_digest
+from tiae_zoo.download import file_digest
 
 pytestmark = [pytest.mark.realdata, pytest.mark.filterwarnings("ignore:.*images of.*:UserWarning")]
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tiae_zoo.data.cache import cache_dir, exclusive
-from tiae_zoo.data.download import fetch, writable
+from tiae_zoo.caching import cache_dir, exclusive
 from tiae_zoo.data.errors import DataError, MissingFileError
+from tiae_zoo.download import fetch, writable
+
+ELSEWHERE = "set --data.root to a folder you may write"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def provide(file: RemoteFile, folder: Path, download: bool = False, otherwise: s
     if not (download and file.urls):
         raise missing(file, folder, otherwise)
     target = archive if file.is_archive else folder / file.places[0]
-    fetch(file.urls, target, file.digest)
+    fetch(file.urls, target, file.digest, ELSEWHERE)
     return _unpack(archive, file.places[0]) if file.is_archive else target
 
 

@@ -6,32 +6,22 @@ It is written under a temporary name and renamed when complete; a lock lets one 
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import platformdirs
-from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from tqdm import tqdm
 
+from tiae_zoo.caching import cache_dir, exclusive
 from tiae_zoo.data.decode import Bytes, DamagedImageError, Item
 from tiae_zoo.data.errors import DataError, listed
 
 FORMAT = 2  # raise it whenever decoding gives other pixels or refuses other files: old stores are then left alone
-_log = logging.getLogger(__name__)
-
-
-def cache_dir() -> Path:
-    """Where stores lie: `$TIAE_ZOO_CACHE`, or the user's cache directory. Safe to delete at any time."""
-    chosen = os.environ.get("TIAE_ZOO_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tiae-zoo"))
 
 
 class Store:
@@ -154,21 +144,6 @@ def open_store(
                 "folder with enough room."
             ) from error
     return Store(path)
-
-
-@contextmanager
-def exclusive(lock: Path, what: str) -> Iterator[None]:
-    """Hold the lock; say so when another process has it and this one must wait."""
-    holder = FileLock(lock)
-    try:
-        holder.acquire(timeout=1)
-    except Timeout:
-        _log.warning("Another process %s; waiting for it (%s).", what, lock)
-        holder.acquire()
-    try:
-        yield
-    finally:
-        holder.release()
 
 
 def _key(about: Mapping[str, object], sources: Iterable[Path]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tiae_zoo import runs
+from tiae_zoo.checkpoints import find_pretrained, is_pretrained
 from tiae_zoo.launch.processes import tell
 from tiae_zoo.shipped import find_config
 
@@ -43,11 +44,16 @@ def with_found_configs(arguments: list[str]) -> list[str]:
 
 
 def with_run_config(arguments: list[str]) -> list[str]:
-    """Return the arguments with the config of the run that wrote `--ckpt_path`, where no config and model is given."""
+    """Return the arguments with the config that belongs to `--ckpt_path`, where no config and model is given.
+
+    That of the run that wrote the file, or of pretrained weights.
+    """
     given = {argument.partition("=")[0] for argument in arguments}
     if given & {*CONFIG_OPTIONS, "--model", "--help", "-h"}:
         return arguments
     for _, checkpoint in option_values(arguments, "--ckpt_path"):
+        if is_pretrained(checkpoint) and not Path(checkpoint).exists():
+            return [arguments[0], "--config", str(find_config(find_pretrained(checkpoint)["config"])), *arguments[1:]]
         config = runs.config_beside(Path(checkpoint))
         if config is not None:
             tell(f"Using the config of the checkpoint's own run: {config}")

@@ -12,6 +12,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from tiae_zoo import runs
+from tiae_zoo.checkpoints import as_checkpoint, is_pretrained, pretrained
 from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.methods import Segmenter
 
@@ -20,8 +21,8 @@ def find_checkpoint(name: str, home: Path) -> str:
     """Return the path that `--ckpt_path name` means.
 
     Args:
-        name: a path; a URL or one of Lightning's `hpc`, `registry...`, left as they are; `last` or `best` for the
-            newest fit in `home`.
+        name: a path; pretrained weights by their name, fetched if need be; a URL or one of Lightning's `hpc`,
+            `registry...`, left as they are; `last` or `best` for the newest fit in `home`.
         home: the folder with this experiment's runs.
 
     Raises:
@@ -29,12 +30,15 @@ def find_checkpoint(name: str, home: Path) -> str:
     """
     if name in ("last", "best"):
         return str(runs.newest_checkpoint(home, name))
+    if is_pretrained(name) and not Path(name).exists():
+        return str(as_checkpoint(name))
     if "://" in name or name == "hpc" or name.startswith("registry") or Path(name).exists():
         return name
     folder = Path(name).parent
-    hint = did_you_mean(name, [str(path) for path in folder.glob("*.ckpt")] if folder.is_dir() else [])
+    beside = [str(path) for path in folder.glob("*.ckpt")] if folder.is_dir() else []
+    hint = did_you_mean(name, [*beside, *(entry["name"] for entry in pretrained())])
     raise UserError(
-        f"There is no checkpoint {name!r}.{hint} Give the path of a .ckpt file, "
+        f"There is no checkpoint {name!r}.{hint} Give the path of a .ckpt file, the name of pretrained weights, "
         f"or `last` or `best` for the newest fit under {home}."
     )
 

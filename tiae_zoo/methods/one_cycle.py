@@ -1,4 +1,4 @@
-"""How the auto-encoders are trained: Adam with a one-cycle schedule (ours: the slides name no optimiser)."""
+"""How the auto-encoders and the supervised methods are trained: Adam with a one-cycle schedule (ours)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import cast
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
 from tiae_zoo.methods.base import Batch
+
+NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class OneCycle(LightningModule):
@@ -37,7 +40,7 @@ class OneCycle(LightningModule):
         Raises:
             MisconfigurationException: the batch holds a single image.
         """
-        if len(batch["image"]) < 2:
+        if len(batch["image"]) < 2 and any(isinstance(layer, NORMALISATIONS) for layer in self.modules()):
             raise MisconfigurationException(
                 "A training batch holds a single image, and batch normalisation needs two. Raise --data.batch_size."
             )

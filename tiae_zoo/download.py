@@ -15,8 +15,8 @@ from lightning.pytorch.utilities import rank_zero_info
 from tqdm import tqdm
 
 from tiae_zoo import __version__
-from tiae_zoo.data.cache import exclusive
-from tiae_zoo.data.errors import DataError
+from tiae_zoo.caching import exclusive
+from tiae_zoo.messages import UserError
 
 USER_AGENT = f"tiae-zoo/{__version__}"  # data.caltech.edu refuses requests without one
 TIMEOUT = 60.0  # seconds without a byte
@@ -33,7 +33,7 @@ class _RefusedError(Exception):
     """This address will not give the file."""
 
 
-def fetch(urls: Sequence[str], target: Path, digest: str) -> None:
+def fetch(urls: Sequence[str], target: Path, digest: str, elsewhere: str) -> None:
     """Download `target` from the first address that works.
 
     What has arrived is kept as `<target>.part` and continued by the next attempt, even in another run or from another
@@ -43,9 +43,10 @@ def fetch(urls: Sequence[str], target: Path, digest: str) -> None:
         urls: Addresses of the same file.
         target: Where to put it; does nothing if it exists.
         digest: `md5:<hex>` or `sha256:<hex>` of the whole file.
+        elsewhere: How the user can choose another folder, as an imperative.
 
     Raises:
-        DataError: no address works, with the reason of each; or the folder cannot be written.
+        UserError: no address works, with the reason of each; or the folder cannot be written.
     """
     rank_zero_info(f"Downloading {urls[0]} to {target}.")
     try:
@@ -62,10 +63,8 @@ def fetch(urls: Sequence[str], target: Path, digest: str) -> None:
                     return
                 reasons.append(f"{url}: {reason}")
     except OSError as error:
-        raise DataError(
-            f"{target} could not be written ({error}). Free disk space, or set --data.root to a folder you may write."
-        ) from error
-    raise DataError(
+        raise UserError(f"{target} could not be written ({error}). Free disk space, or {elsewhere}.") from error
+    raise UserError(
         f"{target.name} could not be downloaded ({'; '.join(reasons)}). Run again to continue, or place the file "
         f"({digest.replace(':', ' ')}) at {target.absolute()} by hand."
     )
