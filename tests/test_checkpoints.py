@@ -65,6 +65,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ShiftInvaria
             "method": "ShiftInvariantAE",
             "config": "shift_ae_mnist",
             "arguments": ARGUMENTS,
+            "networks": [],
             "file": source.name,
             "size": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),

@@ -108,11 +108,16 @@ def as_checkpoint(name: str) -> Path:
     import torch
     from safetensors.torch import load_file
 
-    state = load_file(fetch_weights(name))
+    state = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in load_file(fetch_weights(name)).items()
+    }
+    if entry["networks"]:  # the others stay untrained
+        state = build(entry).state_dict() | state
     content = {
-        "state_dict": {key: value.float() if value.is_floating_point() else value for key, value in state.items()},
+        "state_dict": state,
         "hyper_parameters": {
-            "_class_path": f"tiae_zoo.methods.{entry['method']}",
+            "_class_path": _class_path(entry),
             "_instantiator": "lightning.pytorch.cli.instantiate_module",  # arguments may be objects of their own
             **entry["arguments"],
         },
@@ -141,6 +146,24 @@ def load_model(name: str) -> LightningModule:
     kind = getattr(tiae_zoo.methods, find_pretrained(name)["method"])
     model: LightningModule = kind.load_from_checkpoint(as_checkpoint(name), map_location="cpu", weights_only=True)
     return model.eval()
+
+
+def build(entry: Mapping[str, Any]) -> LightningModule:
+    """Return the untrained method of an entry, the same every time."""
+    import torch
+    from lightning.pytorch.cli import instantiate_module
+
+    import tiae_zoo.methods
+
+    kind = getattr(tiae_zoo.methods, entry["method"])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model: LightningModule = instantiate_module(kind, {"_class_path": _class_path(entry), **entry["arguments"]})
+    return model
+
+
+def _class_path(entry: Mapping[str, Any]) -> str:
+    return f"tiae_zoo.methods.{entry['method']}"
 
 
 def _sha256(path: Path) -> str:

@@ -3,6 +3,7 @@
 COMMANDS = {
     "list": "show the methods, data modules, shipped configs and pretrained weights",
     "download": "fetch pretrained weights",
+    "export": "turn a checkpoint into pretrained weights with a name",
     "convert": "turn the weights that a method's authors published into a checkpoint",
     "discover": "find the typical patterns of a page without labels",
 }
