@@ -123,4 +123,3 @@ def test_nothing_is_overwritten_and_nothing_left_of_what_failed(
     assert main(base) == 1
     assert [path.name for path in repository.iterdir()] == ["registry.json"]
     assert json.loads((repository / "registry.json").read_text())["weights"] == []
-    monkeypatch.undo()

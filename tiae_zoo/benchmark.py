@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -30,7 +30,7 @@ class BenchTrainer(Trainer):
         model: LightningModule,
         datamodule: LightningDataModule | None = None,
         steps: PositiveInt = 20,
-        warmup: NonNegativeInt = 3,
+        warmup: PositiveInt = 3,
     ) -> None:
         """Measure training steps, the loading of data, memory and arithmetic; nothing is kept of the training.
 
@@ -41,14 +41,13 @@ class BenchTrainer(Trainer):
             model: the method.
             datamodule: the data.
             steps: batches that are timed.
-            warmup: batches before them, at least one of which counts the arithmetic.
+            warmup: batches before them; the arithmetic of the first one is counted.
 
         Raises:
             MisconfigurationException: the fit is over before all batches were seen, or there are no data to load.
         """
         if datamodule is None:
             raise MisconfigurationException("bench measures the data, too, and none were given. Add --data.")
-        warmup = max(warmup, 1)
         clock = StepClock(warmup, steps)
         self.callbacks = [each for each in self.callbacks if not isinstance(each, Checkpoint)] + [clock]  # type: ignore[has-type]
         self.fit(model, datamodule=datamodule)

@@ -88,9 +88,9 @@ class RankedMasks(Callback):
         confusion = confusion_matrices(masks, batch["mask"], pl_module.num_regions, pl_module.num_classes)
         classes = matched_classes(masks, confusion)
         pictures = {
-            "image": batch["image"],
-            "truth": mask_picture(batch["mask"], pl_module.num_classes),
-            "mask": mask_picture(classes, pl_module.num_classes),
+            "image": batch["image"].cpu(),
+            "truth": mask_picture(batch["mask"], pl_module.num_classes).cpu(),
+            "mask": mask_picture(classes, pl_module.num_classes).cpu(),
         }
         scores = matched_scores(confusion)
         chance = torch.rand(len(masks), generator=self._chance)
@@ -146,9 +146,9 @@ class Kept:
         first = order.argsort(descending=True, stable=True)[: self.count]
         first = first[order[first] > -torch.inf]
         self._order, self._scores = order[first], torch.cat([self._scores, scores])[first]
-        known = self.pictures or {name: values[:0].cpu() for name, values in pictures.items()}
+        known = self.pictures or {name: values[:0] for name, values in pictures.items()}
         if len(first):
-            self.pictures = {name: torch.cat([known[name], pictures[name].cpu()])[first] for name in pictures}
+            self.pictures = {name: torch.cat([known[name], pictures[name]])[first] for name in pictures}
 
     def span(self) -> str:
         """Return the smallest and the largest score."""
