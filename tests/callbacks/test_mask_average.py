@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from tests.callbacks.tiny_methods import Plain
+from tests.quiet import quiet_trainer
 from tiae_zoo.callbacks import MaskAverage
 from tiae_zoo.methods import Segmenter
 
@@ -48,15 +49,7 @@ def samples() -> DataLoader[dict[str, Tensor]]:
 
 
 def trainer(callback: MaskAverage, epochs: int = 1) -> Trainer:
-    return Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        num_sanity_val_steps=0,
-        callbacks=[callback],
-    )
+    return quiet_trainer(max_epochs=epochs, num_sanity_val_steps=0, callbacks=[callback])
 
 
 def test_the_average_is_scored_beside_the_network() -> None:

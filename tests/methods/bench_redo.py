@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests import measuring
 from tests.methods.literal_redo import LiteralStep
+from tests.quiet import quiet_trainer
 from tiae_zoo.methods import ReDO
 
 BATCH = 20
@@ -66,15 +67,7 @@ def ways() -> dict[str, Callable[[], float]]:
 
     def ours() -> float:
         clock = StepByStep()
-        trainer = Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[clock],
-        )
+        trainer = quiet_trainer(callbacks=[clock])
         trainer.fit(method, DataLoader([{"image": image} for image in images()], 2 * BATCH))
         return clock.seconds
 

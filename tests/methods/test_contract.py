@@ -13,6 +13,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tests.quiet import quiet_trainer
 from tiae_zoo.invariance import Background, Composition, Rotation, Shift
 from tiae_zoo.methods import AutoEncoder, ForegroundAE, ReDO, Segmenter, ShiftInvariantAE
 
@@ -68,15 +69,7 @@ def build(request: pytest.FixtureRequest) -> Callable[[], LightningModule]:
 
 
 def train(method: LightningModule, epochs: int = 1, batch_size: int = 8, callback: Callback | None = None) -> Trainer:
-    trainer = Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[callback] if callback else [],
-    )
+    trainer = quiet_trainer(max_epochs=epochs, callbacks=[callback] if callback else [])
     trainer.fit(method, DataLoader(Crops(), batch_size))
     return trainer
 
@@ -220,14 +213,6 @@ def test_gallery_columns_are_pictures_of_the_batch(build: Callable[[], Lightning
 
 def test_half_precision_trains(build: Callable[[], LightningModule]) -> None:
     method = build()
-    trainer = Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        precision="bf16-mixed",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(max_epochs=2, precision="bf16-mixed")
     trainer.fit(method, DataLoader(Crops(), 4))
     assert all(parameter.isfinite().all() for parameter in method.parameters())

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.quiet import quiet_trainer
 from tiae_zoo.invariance import Shift
 from tiae_zoo.methods import ForegroundAE
 
@@ -27,14 +28,7 @@ def samples(count: int) -> list[dict[str, Tensor]]:
 
 
 def trainer(epochs: int = 1) -> Trainer:
-    return Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    return quiet_trainer(max_epochs=epochs)
 
 
 def scores_of(method: ForegroundAE, data: list[dict[str, Tensor]]) -> dict[str, float]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from tests.methods.literal_redo import LiteralStep
+from tests.quiet import quiet_trainer
 from tiae_zoo.methods import ReDO
 
 
@@ -31,14 +31,7 @@ def test_three_iterations_give_the_weights_of_the_literal_ones(regions: int) -> 
 
     draws = iter(noises)
     method._draw_noise = lambda count: next(draws)  # type: ignore[method-assign]
-    trainer = Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        precision=64,
-    )
+    trainer = quiet_trainer(precision=64)
     trainer.fit(method, DataLoader([{"image": image} for image in images], 6))
     expected = reference.state_dict()
     for name, value in method.state_dict().items():

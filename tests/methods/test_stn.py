@@ -9,6 +9,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.quiet import quiet_trainer
 from tiae_zoo.methods import STNClassifier
 
 
@@ -30,14 +31,7 @@ def hooks(count: int, seed: int, size: int = 28) -> list[dict[str, Tensor]]:
 
 
 def fit(method: LightningModule, samples: list[dict[str, Tensor]], epochs: int) -> Trainer:
-    trainer = Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(max_epochs=epochs)
     trainer.fit(method, DataLoader(samples, 32, shuffle=True))  # type: ignore[arg-type]
     return trainer
 
@@ -72,7 +66,7 @@ def test_several_digits_have_a_view_each_and_a_score_for_all() -> None:
     labels = method(images).argmax(2)
     labels[0, 0] = (labels[0, 0] + 1) % 10  # one of six is wrong
     samples = [{"image": image, "label": label} for image, label in zip(images, labels, strict=True)]
-    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    trainer = quiet_trainer()
     (scores,) = trainer.test(method, DataLoader(samples, 2), verbose=False)  # type: ignore[arg-type]
     assert scores == {"test/acc": pytest.approx(5 / 6), "test/acc_sequence": pytest.approx(0.5)}
 

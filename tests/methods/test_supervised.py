@@ -9,6 +9,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.quiet import quiet_trainer
 from tiae_zoo.methods import SupervisedSegmenter
 
 NETWORKS = {
@@ -36,14 +37,7 @@ def discs(count: int, size: int = 32) -> list[dict[str, Tensor]]:
 
 
 def trainer(epochs: int = 1) -> Trainer:
-    return Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    return quiet_trainer(max_epochs=epochs)
 
 
 def fit(method: LightningModule, epochs: int) -> Trainer:
