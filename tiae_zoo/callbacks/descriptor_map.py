@@ -89,7 +89,7 @@ class DescriptorMap(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect images until there are enough."""
-        if self._due is not None and dataloader_idx == 0 and self._due.missing > 0:
+        if self._due is not None and dataloader_idx == 0:
             self._due.add(batch)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -24,18 +24,15 @@ class FirstImages:
         self.count = count
         self._parts: list[dict[str, Tensor]] = []
 
-    @property
-    def missing(self) -> int:
-        """How many images are still to come."""
-        return self.count - sum(len(part["image"]) for part in self._parts)
-
     def add(self, batch: dict[str, Any]) -> None:
-        """Keep what is needed of a batch; entries that are no tensors with one item per image are left out.
+        """Keep what is still needed of a batch; entries that are no tensors with one item per image are left out.
 
         Args:
             batch: `image` (B, C, H, W) and whatever else it has.
         """
-        size, wanted = len(batch["image"]), self.missing
+        size, wanted = len(batch["image"]), self.count - sum(len(part["image"]) for part in self._parts)
+        if wanted <= 0:
+            return
         self._parts.append(
             {
                 name: values[:wanted]

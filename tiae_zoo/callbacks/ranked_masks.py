@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from tiae_zoo.callbacks.drawing import save_grid
-from tiae_zoo.callbacks.pictures import free_path, name_and_heading, pictures_folder, publish
+from tiae_zoo.callbacks.picture_maker import PictureMaker
+from tiae_zoo.callbacks.pictures import free_path, name_and_heading, publish
 from tiae_zoo.methods import Segmenter
 from tiae_zoo.methods.base import mask_picture
 from tiae_zoo.metrics.functional import confusion_matrices, match_regions, matched_scores
@@ -19,7 +20,7 @@ SCORES = {"iou": "IoU", "acc": "accuracy"}
 IGNORED = 255
 
 
-class RankedMasks(Callback):
+class RankedMasks(PictureMaker):
     """Draw the images whose masks score best and worst, and some at random, once by IoU and once by accuracy.
 
     For segmenters on data with masks; others are left alone. A mask is drawn with the best match of its own image, as
@@ -37,60 +38,31 @@ class RankedMasks(Callback):
     """
 
     def __init__(self, num_images: int = 6, every_n_validations: int = 1, seed: int = 0) -> None:
-        if num_images < 1 or every_n_validations < 1:
-            raise ValueError(
-                f"RankedMasks got num_images={num_images} and every_n_validations={every_n_validations}. "
-                "Give whole numbers of at least 1."
-            )
-        self.num_images, self.every_n_validations, self.seed = num_images, every_n_validations, seed
-        self._validations = 0
-        self._folder: Path | None = None
-        self._kept: dict[tuple[str, str], Kept] | None = None
+        super().__init__(num_images, every_n_validations)
+        self.seed = seed
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the folder."""
-        dry_run = getattr(trainer, "fast_dev_run", False)
-        drawn = stage != "predict" and not dry_run and isinstance(pl_module, Segmenter)
-        self._folder = pictures_folder(trainer) if drawn else None
+    def takes(self, method: LightningModule) -> bool:
+        """Return whether it is a segmenter."""
+        return isinstance(method, Segmenter)
 
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Decide whether this validation is drawn."""
-        if self._folder is None or trainer.sanity_checking:
-            return
-        if self._validations % self.every_n_validations == 0:
-            self._begin()
-        self._validations += 1
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
-        if self._folder is not None:
-            self._begin()
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Rank anew."""
         kinds = ("best", "random", "worst")
         self._kept = {(score, kind): Kept(self.num_images) for score in SCORES for kind in kinds}
         self._chance = torch.Generator().manual_seed(self.seed)
 
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def look(self, method: LightningModule, batch: dict[str, Any]) -> None:
         """Keep what may be drawn."""
-        if self._kept is None or dataloader_idx > 0 or "mask" not in batch or not isinstance(pl_module, Segmenter):
+        if "mask" not in batch or not isinstance(method, Segmenter):
             return
         with torch.no_grad():
-            masks = pl_module.segment(batch["image"])
-        confusion = confusion_matrices(masks, batch["mask"], pl_module.num_regions, pl_module.num_classes)
+            masks = method.segment(batch["image"])
+        confusion = confusion_matrices(masks, batch["mask"], method.num_regions, method.num_classes)
         classes = matched_classes(masks, confusion)
         pictures = {
             "image": batch["image"].cpu(),
-            "truth": mask_picture(batch["mask"], pl_module.num_classes).cpu(),
-            "mask": mask_picture(classes, pl_module.num_classes).cpu(),
+            "truth": mask_picture(batch["mask"], method.num_classes).cpu(),
+            "mask": mask_picture(classes, method.num_classes).cpu(),
         }
         scores = matched_scores(confusion)
         chance = torch.rand(len(masks), generator=self._chance)
@@ -99,26 +71,21 @@ class RankedMasks(Callback):
             order = {"best": values, "worst": -values, "random": chance}[kind]
             kept.add(order.masked_fill(values.isnan(), -torch.inf), values, pictures)
 
-    on_test_batch_end = on_validation_batch_end
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw."""
-        kept, self._kept = self._kept, None
-        if kept is None or self._folder is None or not trainer.is_global_zero:
+    def draw(self, trainer: Trainer, method: LightningModule, folder: Path) -> None:
+        """Draw a picture by each score."""
+        if not trainer.is_global_zero:
             return
         name, heading = name_and_heading(trainer)
         for score, word in SCORES.items():
             columns = {}
-            for (of, kind), few in kept.items():
+            for (of, kind), few in self._kept.items():
                 if of == score and few.pictures:
                     columns[f"{kind} by {word}: {few.span()}"] = few.pictures["image"]
                     columns |= {f"{title} ({kind})": few.pictures[title] for title in ("truth", "mask")}
             if columns:
-                path = free_path(self._folder / f"{name}_by_{score}.png")
+                path = free_path(folder / f"{name}_by_{score}.png")
                 save_grid(columns, path, f"{heading}: masks by {word}")
                 publish(trainer, path, f"{name.partition('_')[0]}_by_{score}")
-
-    on_test_epoch_end = on_validation_epoch_end
 
 
 class Kept:
