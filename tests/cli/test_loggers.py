@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import wandb
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -33,8 +34,9 @@ def test_tensorboard_has_figures_and_pictures_in_the_run_folder(zoo: Zoo) -> Non
 def test_wandb_has_pictures_and_masks_without_a_connection(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     fit(zoo, "wandb.yaml")
-    assert "name: mask_network_lfw/fit_0" in (Path("runs/mask_network_lfw/fit_0") / "config.yaml").read_text()
+    wandb.finish()  # as the end of a program would
     (run,) = Path("runs/wandb").glob("offline-run-*")
+    assert b"mask_network_lfw/fit_0" in next(run.glob("*.wandb")).read_bytes()  # what the run is called
     media = run / "files" / "media" / "images"
     assert list(media.glob("pictures/val_*.png"))
     (picture,) = media.glob("masks/val_*.png")  # of the one image that the fakes have to validate on

@@ -46,7 +46,7 @@ def place_run(options: Namespace, verb: str) -> Path:
     for logger in loggers:
         given = logger.get("init_args") or Namespace()
         if not _makes_folder(logger):
-            if given.get("name", "") is None:  # wandb's, which would make one up
+            if given.get("name", "") in (None, home.name):  # wandb would make one up, or call all runs the same
                 given.name = f"{home.name}/{folder.name}"
             continue
         if given.get("name") == LIGHTNING_NAME:
