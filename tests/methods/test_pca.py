@@ -55,7 +55,7 @@ def test_a_checkpoint_keeps_the_components(fitted: PCA, tmp_path: Path) -> None:
 
 def test_what_it_cannot_learn_from_is_refused(fitted: PCA, tmp_path: Path) -> None:
     few = DataLoader([{"image": image} for image in digits()[:8]], COMPONENTS - 1)
-    with pytest.raises(MisconfigurationException, match="components, 5, and got 4"):
+    with pytest.raises(MisconfigurationException, match="components, 5, and gets 4"):
         quiet_trainer().fit(PCA(image_size=8, dim_descriptor=COMPONENTS), few)
     fitted.trainer.save_checkpoint(tmp_path / "pca.ckpt")
     with pytest.raises(MisconfigurationException, match="Leave out --ckpt_path"):

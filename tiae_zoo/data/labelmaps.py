@@ -155,17 +155,18 @@ class LabelMaps(FilesDataModule):
     Args:
         image_size: Side of the square images in pixels.
         **kwargs: As for every data module, see `ZooDataModule`.
-
-    Attributes:
-        classes: What the channels are called, in order, with their values in the files.
     """
 
     num_classes = 0
-    classes: Mapping[str, Value]
     alone = False
 
     def __init__(self, image_size: int = 32, **kwargs: Any) -> None:
         super().__init__(with_masks=False, image_size=image_size, **kwargs)
+
+    @property
+    def classes(self) -> Mapping[str, Value]:
+        """What the channels are called, in order, with their values in the files."""
+        raise NotImplementedError
 
     @property
     def label_rule(self) -> LabelRule:

@@ -1,11 +1,12 @@
 """A user's own label maps."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from tiae_zoo.data.datasets import Split, StoreDataset
+from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Item
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.labelmaps import EXAMPLE, LabelMaps, Value, find_classes
@@ -30,9 +31,6 @@ class MaskFolder(LabelMaps):
         seed: Decides which label maps go where.
         image_size: Side of the square images in pixels.
         **kwargs: As for every data module, see `ZooDataModule`.
-
-    Attributes:
-        channels: Number of classes; 0 before they are found in the files.
     """
 
     folder_name: ClassVar[str] = "maskfolder"
@@ -53,16 +51,21 @@ class MaskFolder(LabelMaps):
         self.maps = folder
         self.alone = classes is None
         self.partition = Partition(val_fraction, test_fraction, seed)
-        self.classes = classes or {}
-        self.channels = len(self.classes)
+        self._given = classes
 
-    def load(self, split: Split) -> StoreDataset:  # noqa: D102
-        if not self.classes:
-            files = [item.image for item in self.items("train")]
-            self.classes = find_classes(files)
-            self.channels = len(self.classes)
-            rank_zero_info(f"Channels of {self.maps}: {', '.join(self.classes)}.")
-        return super().load(split)
+    @cached_property
+    def classes(self) -> dict[str, Value]:
+        """What is a channel, as given or as found in the files."""
+        if self._given is not None:
+            return dict(self._given)
+        found = find_classes([item.image for item in self.items("train")])
+        rank_zero_info(f"Channels of {self.maps}: {', '.join(found)}.")
+        return found
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """Number of classes."""
+        return len(self.classes)
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         found = self._find_items("test" if split == "predict" else split)

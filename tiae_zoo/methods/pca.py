@@ -58,6 +58,16 @@ class PCA(Describer):
         """Return images (B, C, S, S), which may leave [0, 1], for descriptors (B, D)."""
         return (descriptors @ self.components + self.mean).unflatten(1, self.shape)
 
+    def setup(self, stage: str) -> None:
+        """Refuse a data module of small batches before anything is done.
+
+        Raises:
+            MisconfigurationException: its batches have fewer images than there are components.
+        """
+        if stage == "fit":
+            data = getattr(self.trainer, "datamodule", None)
+            self._refuse_fewer_than_components(getattr(data, "batch_size", len(self.components)))
+
     def on_fit_start(self) -> None:
         """Refuse several processes, each of which would see a part of the images, and to go on from a checkpoint.
 
@@ -81,15 +91,18 @@ class PCA(Describer):
             MisconfigurationException: there are fewer images than components.
         """
         images, _ = self.family.sample(batch["image"])
-        if len(images) < len(self.components):
-            raise MisconfigurationException(
-                f"PCA needs at least as many images in a batch as components, {len(self.components)}, and got "
-                f"{len(images)}. Raise --data.batch_size."
-            )
+        self._refuse_fewer_than_components(len(images))
         self.solver.partial_fit(images.flatten(1).float().numpy(force=True))
         self.mean = self.mean.new_tensor(self.solver.mean_)
         self.components = self.components.new_tensor(self.solver.components_)
         cast(LightningOptimizer, self.optimizers()).step()
+
+    def _refuse_fewer_than_components(self, images: int) -> None:
+        if images < len(self.components):
+            raise MisconfigurationException(
+                f"PCA needs at least as many images in a batch as components, {len(self.components)}, and gets "
+                f"{images}. Raise --data.batch_size, or lower --model.dim_descriptor."
+            )
 
     def configure_optimizers(self) -> Optimizer:
         """Return an optimiser of nothing: its steps are counted, and logs and checkpoints go by the count."""
