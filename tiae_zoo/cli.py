@@ -30,11 +30,13 @@ from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
+    UNTRAINED,
     differences,
     find_checkpoint,
     misfit,
     refuse_mismatch,
     refuse_unmeasured,
+    refuse_untrained,
     stored_hyperparameters,
 )
 from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
@@ -157,11 +159,14 @@ class ZooCLI(LightningCLI):
             raise UserError(explain(arguments, str(error), own)) from error
         options = self.config[verb]
         refuse_other_image_size(arguments, options)
-        if options.get("ckpt_path"):
+        needs_weights = verb not in ("fit", "bench")
+        if needs_weights and options.get("ckpt_path") == UNTRAINED:
+            options.ckpt_path = None
+        elif options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
-        elif verb not in ("fit", "bench"):
-            tell(f"Without --ckpt_path, {verb} runs with untrained weights.")
+        elif needs_weights:
+            refuse_untrained(verb)
 
     def before_instantiate_classes(self) -> None:
         """Compare with the checkpoint, and reserve the run's folder before any data is touched."""
