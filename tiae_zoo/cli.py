@@ -26,6 +26,7 @@ import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
 from tiae_zoo.benchmark import BenchTrainer, table
+from tiae_zoo.callbacks.per_image_scores import PerImageScores
 from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
@@ -180,6 +181,8 @@ class ZooCLI(LightningCLI):
             self.trainer_defaults = {"callbacks": [RandomState()]}
         if self.subcommand == "bench":
             options.trainer.limit_val_batches = 0
+        if self.subcommand in ("validate", "test") and not options.trainer.fast_dev_run:
+            self.trainer_defaults = {"callbacks": [PerImageScores()]}
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
             if not options.trainer.fast_dev_run:
@@ -226,6 +229,8 @@ class ZooCLI(LightningCLI):
         )
         if benchmark:
             print(table(**benchmark))  # noqa: T201
+        if scores := results.score_table(self.run_folder):
+            print(scores)  # noqa: T201
         print(results.summary(self.run_folder))  # noqa: T201
 
     after_validate = after_test = after_predict = after_bench = after_fit

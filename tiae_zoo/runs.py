@@ -13,6 +13,7 @@ from tiae_zoo.messages import UserError
 
 CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.json"
+PER_IMAGE_FILE = "per_image.csv"
 
 
 def reserve(home: Path, verb: str) -> Path:
