@@ -147,7 +147,10 @@ def score_table(folder: Path) -> str:
         ["", *(name.partition("/")[2] for name in names)],
         ["this method", *(f"{record['metrics'][name]:.3f}" for name in names)],
         ["  95 % interval", *("{:.3f}-{:.3f}".format(*record["intervals"][name]) for name in names)],
-        *([label.replace("_", " "), *(f"{scores[name]:.3f}" for name in names)] for label, scores in record["trivial"].items()),
+        *(
+            [label.replace("_", " "), *(f"{scores[name]:.3f}" for name in names)]
+            for label, scores in record["trivial"].items()
+        ),
     ]
     lines = ["".join(f"{cell:<19}" if i == 0 else f"{cell:>14}" for i, cell in enumerate(row)) for row in rows]
     return "\n".join([f"{record['images']} images, and what masks score that know nothing of them:", *lines])

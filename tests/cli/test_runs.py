@@ -130,7 +130,11 @@ def test_a_logger_without_a_folder_gets_one_beside_it(zoo: Zoo) -> None:
 
 
 def test_fast_dev_run_leaves_nothing(zoo: Zoo) -> None:
-    for verb, weights in (("fit", []), ("test", ["--ckpt_path", "untrained"]), ("predict", ["--ckpt_path", "untrained"])):
+    for verb, weights in (
+        ("fit", []),
+        ("test", ["--ckpt_path", "untrained"]),
+        ("predict", ["--ckpt_path", "untrained"]),
+    ):
         assert zoo(verb, "--config", "toy.yaml", "--trainer.fast_dev_run", "true", *weights).status == 0
     assert not Path("runs").exists()
 

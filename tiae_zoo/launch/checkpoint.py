@@ -16,7 +16,6 @@ from tiae_zoo.checkpoints import as_checkpoint, is_pretrained, pretrained
 from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.methods import Segmenter
 
-
 UNTRAINED = "untrained"  # what to give for a checkpoint where random weights are meant
 
 

@@ -25,7 +25,7 @@ def centred_square(side: int) -> Tensor:
 
 
 def commonest_class(masks: Tensor, num_classes: int) -> Tensor:
-    """Return the class that most masks have at each pixel, int64 (H, W): with two classes, the mean mask above one half.
+    """Return the class that most masks have at each pixel, int64 (H, W); of two classes, the mean mask above one half.
 
     Args:
         masks: class indices (N, H, W); other values, such as 255, do not count.

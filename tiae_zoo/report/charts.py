@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from tiae_zoo.charts import BLUE, INK, PALE, SERIES, draw_curve, dress
 from tiae_zoo.report.reading import Result
-from tiae_zoo.report.tables import Table
+from tiae_zoo.report.tables import Score, Table
 
 PANEL = (3.4, 2.3)  # inches: text stays readable on a phone, where a panel is as wide as the screen
 BINS = 20
@@ -104,12 +104,12 @@ def sweep_figure(table: Table, key: str, metric: str) -> Figure | None:
         if result.setting(key) is None:
             levels.setdefault(result.same_but(), []).append(result)
     for alike in levels.values():
-        level = fmean(result.metrics[metric] for result in alike)  # type: ignore[misc]
+        level = fmean(value for result in alike if (value := result.metrics[metric]) is not None)
         axes.axhline(level, color=next(colours), linewidth=1.2, linestyle="--", label=_common_name(alike))
     for row in table.rows:
-        if row.kind in ("paper", "trivial") and metric in row.scores:
+        if row.kind in ("paper", "trivial") and (value := row.scores.get(metric, Score(None)).value) is not None:
             style = ":" if row.kind == "trivial" else "-."
-            axes.axhline(row.scores[metric].value, color=PALE, linewidth=1.2, linestyle=style, label=row.name)
+            axes.axhline(value, color=PALE, linewidth=1.2, linestyle=style, label=row.name)
     values = [x for x, _ in along]
     if min(values) > 0 and max(values) / min(values) >= WIDE:
         axes.set_xscale("log")

@@ -107,4 +107,5 @@ def _cost(record: dict[str, Any]) -> str:
         return ""
     minutes = record.get("wall_seconds", 0) / 60
     threads = "" if hardware["accelerator"] == "cuda" else f", {hardware['threads']} thread(s)"
-    return f"{minutes:.1f} min on {hardware['devices']} x {hardware['device']}{threads}, {hardware['precision']}, {record['finished']}"
+    machine = f"{hardware['devices']} x {hardware['device']}{threads}, {hardware['precision']}"
+    return f"{minutes:.1f} min on {machine}; {record['finished']}"

@@ -158,7 +158,9 @@ def _papers(results: list[Result]) -> Iterator[Row]:
     for entry in published():
         if any(_is_of(entry, result) for result in results):
             for method, scores in entry["rows"].items():
-                yield Row("paper", f"{method} ({entry['paper']})", method, "", {n: _published(v) for n, v in scores.items()})
+                yield Row(
+                    "paper", f"{method} ({entry['paper']})", method, "", {n: _published(v) for n, v in scores.items()}
+                )
 
 
 def _published(numbers: list[float]) -> Score:
@@ -228,7 +230,9 @@ def as_csv(tables: Sequence[Table]) -> str:
     """Return all tables as one CSV: a line for each figure of each row, so that any program can sort and filter it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["table", "data", "split", "kind", "name", "method", "seed", "metric", "value", "low", "high", "sd"])
+    writer.writerow(
+        ["table", "data", "split", "kind", "name", "method", "seed", "metric", "value", "low", "high", "sd"]
+    )
     for table in tables:
         for row in table.rows:
             for metric in table.columns:
