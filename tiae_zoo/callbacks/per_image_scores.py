@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from tiae_zoo.metrics.per_image import ImageCounts, bootstrap_intervals, set_sco
 from tiae_zoo.metrics.trivial import centred_square, commonest_class, whole_image
 from tiae_zoo.runs import PER_IMAGE_FILE
 
-OURS = "method"
+OURS, TRUTH = "method", "truth"
 MOST_MASKS = 1000  # training masks that are averaged: more move no pixel
 IGNORED = 255
 
@@ -31,7 +33,8 @@ class PerImageScores(Callback):
     They are matched to the truth as generously as the method's masks.
 
     Attributes:
-        record: after the run, plain JSON: `images`, their number; `intervals`, metric -> lower and upper end of the
+        record: after the run, plain JSON: `images`, their number; `truth_sha256`, equal for runs that were scored against
+            the same masks in the same order, whatever they were called; `intervals`, metric -> lower and upper end of the
             95 % bootstrap interval over images; `trivial`, mask -> metric -> score. Empty if nothing was scored.
     """
 
@@ -62,6 +65,8 @@ class PerImageScores(Callback):
         counts = {OURS: count_pixels(masks, truth, pl_module.num_regions, classes, IGNORED)[0]}
         for name, mask in self._trivial.items():
             counts[name] = count_pixels(mask.to(truth.device).expand_as(truth), truth, classes, classes, IGNORED)[0]
+        checksums = [zlib.crc32(mask.numpy()) for mask in truth.byte().cpu()]
+        counts[TRUTH] = torch.tensor(checksums, device=truth.device)[:, None]
         self._counts.to(pl_module.device).update(batch.get("index"), counts)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -69,11 +74,13 @@ class PerImageScores(Callback):
         if not trainer.strategy.reduce_boolean_decision(self._counts.update_called, all=False):
             return
         index, counts = self._counts.compute()
+        truth = counts.pop(TRUTH)
         if trainer.is_global_zero:
             self._write(trainer, index, counts)
             stage = "test" if trainer.testing else "val"
             self.record = {
                 "images": len(index),
+                "truth_sha256": hashlib.sha256(truth.cpu().numpy().astype("<u4")).hexdigest(),
                 "intervals": _staged(stage, bootstrap_intervals(counts[OURS])),
                 "trivial": {
                     name: _staged(stage, {key: float(score) for key, score in set_scores(each).items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from math import isfinite
 from statistics import fmean
@@ -13,11 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tiae_zoo.charts import BLUE, INK, PALE, SERIES, draw_curve, dress
-from tiae_zoo.report.reading import Result
+from tiae_zoo.report.reading import BUDGET, Result
 from tiae_zoo.report.tables import Score, Table
 
 PANEL = (3.4, 2.3)  # inches: text stays readable on a phone, where a panel is as wide as the screen
+SWEEP = (4.4, 3.4)
 BINS = 20
+# of lines that belong to no method of ours
+DASHES: tuple[tuple[int, tuple[int, ...]], ...] = (
+    (0, (1, 1)),
+    (0, (1, 3)),
+    (0, (4, 1)),
+    (0, (6, 2, 1, 2)),
+    (0, (8, 4)),
+)
 WIDE = 10  # from this ratio of the largest to the smallest x on, the axis is logarithmic
 Curves = dict[str, list[tuple[float, float]]]
 
@@ -78,7 +87,8 @@ def sweep_figure(table: Table, key: str, metric: str) -> Figure | None:
     """Draw a figure against a setting, as Figure 3 of ReDO does against the number of labelled images.
 
     Results that have the setting are points, with their interval over images; those equal but for it and the seed are
-    joined at their means. Results without it, and papers' numbers, are horizontal lines.
+    joined at their means, whatever their number of steps. Results without it, and all that is no method of ours, are
+    horizontal lines.
 
     Args:
         table: whose results are drawn.
@@ -88,35 +98,29 @@ def sweep_figure(table: Table, key: str, metric: str) -> Figure | None:
     Returns:
         None if no result has both.
     """
-    known = [result for result in table.results if result.metrics.get(metric) is not None]
-    along = [(x, result) for result in known if isinstance(x := result.setting(key), (int, float))]
+    known = [(result.setting(key), result) for result in table.results if result.metrics.get(metric) is not None]
+    along = [(x, result) for x, result in known if isinstance(x, (int, float)) and not isinstance(x, bool)]
     if not along:
         return None
-    figure, axes = _panel()
+    figure, axes = _panel(SWEEP)
     colours = cycle(SERIES)
     series: dict[str, list[tuple[float, Result]]] = {}
     for x, result in along:
-        series.setdefault(result.same_but(key), []).append((x, result))
+        series.setdefault(result.same_but(key, *BUDGET), []).append((x, result))
     for members in series.values():
         _draw_series(axes, members, metric, next(colours))
-    levels: dict[str, list[Result]] = {}
-    for result in known:
-        if result.setting(key) is None:
-            levels.setdefault(result.same_but(), []).append(result)
-    for alike in levels.values():
-        level = fmean(value for result in alike if (value := result.metrics[metric]) is not None)
-        axes.axhline(level, color=next(colours), linewidth=1.2, linestyle="--", label=_common_name(alike))
+    _draw_levels(axes, [result for x, result in known if x is None], metric, colours)
+    dashes = cycle(DASHES)
     for row in table.rows:
         if row.kind in ("paper", "trivial") and (value := row.scores.get(metric, Score(None)).value) is not None:
-            style = ":" if row.kind == "trivial" else "-."
-            axes.axhline(value, color=PALE, linewidth=1.2, linestyle=style, label=row.name)
+            axes.axhline(value, color=PALE, linewidth=1.2, linestyle=next(dashes), label=row.name)
     values = [x for x, _ in along]
     if min(values) > 0 and max(values) / min(values) >= WIDE:
         axes.set_xscale("log")
         axes.set_xticks(ticks := sorted(set(values)), [f"{x:g}" for x in ticks], minor=False)
         axes.minorticks_off()
     axes.set_xlabel(key, fontsize="x-small", color=INK)
-    dress(axes, f"{metric}, {table.title}")
+    dress(axes, f"{metric}, {table.data}")
     _legend(figure)
     return figure
 
@@ -135,13 +139,23 @@ def _draw_series(axes: Axes, members: Sequence[tuple[float, Result]], metric: st
     axes.plot(*zip(*means, strict=True), color=colour, linewidth=1.2, label=label)
 
 
+def _draw_levels(axes: Axes, results: Sequence[Result], metric: str, colours: Iterator[str]) -> None:
+    """Draw a line for each training, at the mean of those that differ in the seed alone."""
+    levels: dict[str, list[Result]] = {}
+    for result in results:
+        levels.setdefault(result.same_but(), []).append(result)
+    for alike in levels.values():
+        level = fmean(value for result in alike if (value := result.metrics[metric]) is not None)
+        axes.axhline(level, color=next(colours), linewidth=1.2, linestyle="--", label=_common_name(alike))
+
+
 def _common_name(results: Sequence[Result]) -> str:
     """Return the name of one result, the method of several."""
     return results[0].name if len(results) == 1 else results[0].method
 
 
-def _panel() -> tuple[Figure, Axes]:
-    figure = Figure(PANEL, layout="constrained")
+def _panel(size: tuple[float, float] = PANEL) -> tuple[Figure, Axes]:
+    figure = Figure(size, layout="constrained")
     return figure, figure.subplots()
 
 

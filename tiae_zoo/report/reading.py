@@ -65,6 +65,15 @@ class Result:
         }
 
     @property
+    def scored_on(self) -> str:
+        """Return a text that is equal for results on the same images: by their masks, else by the data's settings.
+
+        Two splits of one name may test on the same images: ReDO's and the supervised one of `LFW` do.
+        """
+        same = self.record.get("truth_sha256") or [self.data, self.images]
+        return json.dumps([self.split, same], sort_keys=True)
+
+    @property
     def metrics(self) -> dict[str, float | None]:
         """Return the figures, without the split in their names."""
         return self._unstaged(self.record["metrics"])

@@ -87,8 +87,8 @@ def make_tables(results: Sequence[Result], metrics: Sequence[str] = ()) -> list[
         )
     groups: dict[str, list[Result]] = {}
     for result in results:
-        groups.setdefault(json.dumps([result.data, result.split, result.images], sort_keys=True), []).append(result)
-    titles = _titles([members[0] for members in groups.values()])
+        groups.setdefault(result.scored_on, []).append(result)
+    titles = _titles(list(groups.values()))
     return [_table(title, members, metrics) for title, members in zip(titles, groups.values(), strict=True)]
 
 
@@ -100,15 +100,17 @@ def _table(title: str, results: list[Result], metrics: Sequence[str]) -> Table:
     return Table(title, results[0].data, results[0].split, results, rows, columns)
 
 
-def _titles(firsts: Sequence[Result]) -> list[str]:
+def _titles(groups: Sequence[list[Result]]) -> list[str]:
     """Name the sets of images by their data, and by what tells them from other sets of the same data."""
     titles = []
-    for first in firsts:
-        alike = [other.images for other in firsts if other.data == first.data]
+    for members in groups:
+        first = members[0]
+        others = [group[0].images for group in groups if group[0].data == first.data]
         told = {
             name.rpartition(".")[2]: value
             for name, value in sorted(first.images.items())
-            if any(other.get(name) != value for other in alike)
+            if all(result.images.get(name) == value for result in members)
+            and any(other.get(name) != value for other in others)
         }
         details = "".join(f", {name} {value}" for name, value in told.items())
         titles.append(f"{first.data}, {SPLITS[first.split]}{details}")
