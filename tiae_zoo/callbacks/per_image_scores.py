@@ -33,9 +33,9 @@ class PerImageScores(Callback):
     They are matched to the truth as generously as the method's masks.
 
     Attributes:
-        record: after the run, plain JSON: `images`, their number; `truth_sha256`, equal for runs that were scored against
-            the same masks in the same order, whatever they were called; `intervals`, metric -> lower and upper end of the
-            95 % bootstrap interval over images; `trivial`, mask -> metric -> score. Empty if nothing was scored.
+        record: after the run, plain JSON: `images`, their number; `truth_sha256`, equal for runs that were scored
+            against the same masks in the same order; `intervals`, metric -> lower and upper end of the 95 % bootstrap
+            interval over images; `trivial`, mask -> metric -> score. Empty if nothing was scored.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class PerImageScores(Callback):
             stage = "test" if trainer.testing else "val"
             self.record = {
                 "images": len(index),
-                "truth_sha256": hashlib.sha256(truth.cpu().numpy().astype("<u4")).hexdigest(),
+                "truth_sha256": hashlib.sha256(truth.cpu().numpy().astype("<u4").tobytes()).hexdigest(),
                 "intervals": _staged(stage, bootstrap_intervals(counts[OURS])),
                 "trivial": {
                     name: _staged(stage, {key: float(score) for key, score in set_scores(each).items()})

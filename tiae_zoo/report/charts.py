@@ -20,13 +20,7 @@ PANEL = (3.4, 2.3)  # inches: text stays readable on a phone, where a panel is a
 SWEEP = (4.4, 3.4)
 BINS = 20
 # of lines that belong to no method of ours
-DASHES: tuple[tuple[int, tuple[int, ...]], ...] = (
-    (0, (1, 1)),
-    (0, (1, 3)),
-    (0, (4, 1)),
-    (0, (6, 2, 1, 2)),
-    (0, (8, 4)),
-)
+DASHES = tuple((0, lengths) for lengths in ((1, 1), (1, 3), (4, 1), (6, 2, 1, 2), (8, 4)))
 WIDE = 10  # from this ratio of the largest to the smallest x on, the axis is logarithmic
 Curves = dict[str, list[tuple[float, float]]]
 
