@@ -13,7 +13,7 @@ QUICK = ["--data.image_size", "32", "--data.batch_size", "4", "--data.num_worker
 
 def test_a_test_is_told_beside_masks_that_know_nothing_and_reported(zoo: Zoo) -> None:
     options = ["--config", "mask_network_lfw", "--config", "presets/debug", *QUICK]
-    assert zoo("fit", *options, "--data.labelled", "8").status == 0
+    assert zoo("fit", *options, "--data.labelled", "4").status == 0
     tested = zoo("test", *options, "--ckpt_path", "last")
     assert tested.status == 0, tested.err
     assert "images, and what masks score that know nothing of them:" in tested.out
