@@ -24,7 +24,7 @@ def rows(folder):
 
 
 def test_a_picture_and_a_table(tmp_path):
-    trainer(tmp_path, DescriptorMap(num_images=5, num_shifts=4)).test(Described())
+    trainer(tmp_path, DescriptorMap(num_images=5, num_transforms=4)).test(Described())
     assert pictures(tmp_path) == ["descriptor_map.csv", "descriptor_map.png"]
     Image.open(tmp_path / "run" / "fit_0" / "pictures" / "descriptor_map.png").verify()
     table = rows(tmp_path)
@@ -65,7 +65,7 @@ def test_masks_and_any_family_of_transforms(tmp_path, family):
 
     model = Masks()
     model.family = family
-    trainer(tmp_path, DescriptorMap(num_images=5, num_shifts=4)).test(model)
+    trainer(tmp_path, DescriptorMap(num_images=5, num_transforms=4)).test(model)
     table = rows(tmp_path)
     assert len({(row["x"], row["y"]) for row in table}) > 5
     assert [row["label"] for row in table] == [""] * 20
@@ -123,7 +123,7 @@ def test_descriptors_of_a_wrong_shape_are_named(tmp_path):
         trainer(tmp_path, DescriptorMap()).test(Maps())
 
 
-@pytest.mark.parametrize("numbers", [{"num_images": 0}, {"num_shifts": 0}])
+@pytest.mark.parametrize("numbers", [{"num_images": 0}, {"num_transforms": 0}])
 def test_impossible_numbers(numbers):
     with pytest.raises(ValueError, match="at least 1"):
         DescriptorMap(**numbers)

@@ -51,6 +51,13 @@ def test_only_every_nth_validation_costs_anything(tmp_path):
     assert len(model.asked) == 2
 
 
+def test_a_validation_after_a_fit_is_drawn_whatever_its_number(tmp_path):
+    runner = trainer(tmp_path, Gallery(every_n_validations=3), max_epochs=5)
+    runner.fit(model := Shown())
+    runner.validate(model)
+    assert "validate.png" in pictures(tmp_path)
+
+
 def test_sanity_check_is_not_drawn(tmp_path):
     model = Shown()
     trainer(tmp_path, Gallery(every_n_validations=2), num_sanity_val_steps=2).fit(model)

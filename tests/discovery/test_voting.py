@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from tests.discovery.centre_of_mass import CentreOfMass
-from tiae_zoo.discovery.voting import Patches, Votes, cast_votes, describe, find_hot_spots
+from tiae_zoo.data.page import Patches
+from tiae_zoo.discovery.voting import Votes, cast_votes, describe, find_hot_spots
 from tiae_zoo.methods import ShiftInvariantAE
 
 SIZE = 16

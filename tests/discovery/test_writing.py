@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tiae_zoo.data.page import Patches
 from tiae_zoo.discovery import Discovery, write
 from tiae_zoo.discovery.clustering import Clusters
 from tiae_zoo.discovery.html import MOST_SHEETS, MOST_WIDTH
-from tiae_zoo.discovery.voting import HotSpots, Patches, Votes
+from tiae_zoo.discovery.voting import HotSpots, Votes
 from tiae_zoo.discovery.writing import MOST_TILES, cluster_sheets
 
 

@@ -166,7 +166,8 @@ def test_families_are_written_in_yaml(tmp_path: Path) -> None:
 def test_a_family_reaches_as_far_as_it_moves_ink() -> None:
     frame = torch.ones(1, 1, 32, 32)
     wide = F.pad(frame, [20] * 4)
-    for family in (Shift(3), Rotation(45, 5), Scale(0.5, 1.5, 5), Blur(1), Composition([Scale(1, 1.25, 2), Shift(2)])):
+    composed = Composition([Scale(1, 1.25, 2), Shift(2)]), Composition([Rotation(45, 3), Scale(1, 1.5, 2)])
+    for family in (Shift(3), Rotation(45, 5), Scale(0.5, 1.5, 5), Blur(1), *composed):
         reach = family.reach(32)
         assert reach <= 20
         if isinstance(family, Blur):

@@ -5,21 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision.transforms.v2.functional as tv
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tests.quiet import quiet_trainer
+from tests.samples import digits
 from tiae_zoo.invariance import Shift
 from tiae_zoo.methods import ForegroundAE
-
-
-def digits(count: int) -> Tensor:
-    images = torch.tensor(load_digits().images[:count]).float().unsqueeze(1) / 16
-    return tv.pad(tv.resize(images, [20, 20], antialias=True).clamp(0, 1), [6, 6, 6, 6])
 
 
 def samples(count: int) -> list[dict[str, Tensor]]:

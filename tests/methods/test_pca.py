@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sklearn.datasets import load_digits
@@ -14,6 +13,7 @@ from sklearn.decomposition import PCA as ExactPCA  # noqa: N811
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.quiet import quiet_trainer
 from tiae_zoo.invariance import Shift
 from tiae_zoo.methods import PCA
 
@@ -24,14 +24,10 @@ def digits() -> Tensor:
     return torch.tensor(load_digits().images[:200]).float().unsqueeze(1) / 16
 
 
-def trainer() -> Trainer:
-    return Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
-
-
 @pytest.fixture(scope="module")
 def fitted() -> PCA:
     method = PCA(family=Shift(0), image_size=8, dim_descriptor=COMPONENTS)
-    trainer().fit(method, DataLoader([{"image": image} for image in digits()], 50))
+    quiet_trainer().fit(method, DataLoader([{"image": image} for image in digits()], 50))
     return method
 
 
@@ -60,23 +56,23 @@ def test_a_checkpoint_keeps_the_components(fitted: PCA, tmp_path: Path) -> None:
 def test_what_it_cannot_learn_from_is_refused(fitted: PCA, tmp_path: Path) -> None:
     few = DataLoader([{"image": image} for image in digits()[:8]], COMPONENTS - 1)
     with pytest.raises(MisconfigurationException, match="components, 5, and got 4"):
-        trainer().fit(PCA(image_size=8, dim_descriptor=COMPONENTS), few)
+        quiet_trainer().fit(PCA(image_size=8, dim_descriptor=COMPONENTS), few)
     fitted.trainer.save_checkpoint(tmp_path / "pca.ckpt")
     with pytest.raises(MisconfigurationException, match="Leave out --ckpt_path"):
-        trainer().fit(fitted, few, ckpt_path=tmp_path / "pca.ckpt")
+        quiet_trainer().fit(fitted, few, ckpt_path=tmp_path / "pca.ckpt")
 
 
 def test_the_shifts_of_the_family_are_learned() -> None:
     method = PCA(family=Shift(2), image_size=8, dim_descriptor=COMPONENTS)
-    trainer().fit(method, DataLoader([{"image": image} for image in digits()], 50))
-    (scores,) = trainer().test(method, DataLoader([{"image": image} for image in digits()], 50), verbose=False)
+    quiet_trainer().fit(method, DataLoader([{"image": image} for image in digits()], 50))
+    (scores,) = quiet_trainer().test(method, DataLoader([{"image": image} for image in digits()], 50), verbose=False)
     assert scores["test/variance_ratio"] > 0.5  # linear components follow the shift
     assert 0 < scores["test/restoration_error"] < 0.1
 
 
 def test_its_steps_are_counted_so_that_checkpoints_are_written(tmp_path: Path) -> None:
     keeper = ModelCheckpoint(dirpath=tmp_path, filename="last")
-    trainer = Trainer(max_epochs=2, accelerator="cpu", logger=False, callbacks=[keeper], enable_progress_bar=False)
+    trainer = quiet_trainer(max_epochs=2, enable_checkpointing=True, callbacks=[keeper])
     trainer.fit(PCA(Shift(2), 8, 1, 3), DataLoader([{"image": image} for image in digits()[:16]], 8))
     assert trainer.global_step == 4
     assert (tmp_path / "last.ckpt").is_file()

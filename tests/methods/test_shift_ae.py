@@ -8,21 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision.transforms.v2.functional as tv
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.quiet import quiet_trainer
+from tests.samples import digits
 from tiae_zoo.invariance import Background, Composition, Shift
 from tiae_zoo.methods import ShiftInvariantAE
 from tiae_zoo.methods.shift_ae import placement_loss
-
-
-def digits(count: int) -> Tensor:
-    images = torch.tensor(load_digits().images[:count]).float().unsqueeze(1) / 16
-    return tv.pad(tv.resize(images, [20, 20], antialias=True).clamp(0, 1), [6, 6, 6, 6])
 
 
 def test_losses_are_the_formula_term_by_term() -> None:
@@ -88,14 +83,7 @@ def test_r_is_taught_by_the_object_not_by_what_is_behind_it() -> None:
     half = torch.zeros(1, 1, 32, 32)
     half[..., :16] = 1  # a white half frame attracts every pattern
     family = Composition([Shift(4), Background(half)])
-
-    class Known(ShiftInvariantAE):
-        """Restores every digit in the middle; R says how far it moved it."""
-
-        def decode(self, descriptors: Tensor) -> Tensor:
-            return pattern
-
-    method = Known(family)
+    method = ShiftInvariantAE(family)  # restores every digit in the middle; R says how far it is from there
     theta = torch.tensor([[3.0, -2.0, 0.0], [-4.0, 1.0, 0.0]])
     composed = family.apply(pattern, theta)
     method.regressor = torch.nn.Module()  # in place of the network
@@ -117,9 +105,7 @@ def test_a_short_training_makes_descriptors_less_dependent_on_the_shift() -> Non
     seed_everything(0, verbose=False)
     data = [{"image": image} for image in digits(512)]
     loader = DataLoader(data, 64, shuffle=True)
-    trainer = Trainer(
-        max_epochs=20, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
-    )
+    trainer = quiet_trainer(max_epochs=20)
     method = ShiftInvariantAE()
     held_out = DataLoader([{"image": image} for image in digits(640)[512:]], 64)
     (before,) = trainer.test(method, held_out, verbose=False)
@@ -140,17 +126,11 @@ def test_prediction_gives_descriptor_and_pattern() -> None:
 
 def test_a_finished_schedule_is_not_stretched_in_silence(tmp_path: Path) -> None:
     loader = DataLoader([{"image": image} for image in digits(8)], 4)
-
-    def trainer(epochs: int) -> Trainer:
-        return Trainer(
-            max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
-        )
-
-    first = trainer(1)
+    first = quiet_trainer()
     first.fit(ShiftInvariantAE(), loader)
     first.save_checkpoint(tmp_path / "one.ckpt")
     with pytest.raises(MisconfigurationException, match="made for 2 steps, and this training has 6"):
-        trainer(3).fit(ShiftInvariantAE(), loader, ckpt_path=tmp_path / "one.ckpt")
+        quiet_trainer(max_epochs=3).fit(ShiftInvariantAE(), loader, ckpt_path=tmp_path / "one.ckpt")
 
 
 def test_restoration_error_is_taken_at_the_best_shift() -> None:
@@ -158,8 +138,7 @@ def test_restoration_error_is_taken_at_the_best_shift() -> None:
     images = digits(3)
     with torch.no_grad():
         method.decoder.pixels[-3].bias.fill_(-100)  # always black
-    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    (scores,) = trainer.test(method, DataLoader([{"image": image} for image in images], 3), verbose=False)
+    (scores,) = quiet_trainer().test(method, DataLoader([{"image": image} for image in images], 3), verbose=False)
     every = [
         method.family.apply(images, theta.expand(3, -1)).square().mean((1, 2, 3)) for theta in method.family.grid(17)
     ]

@@ -11,6 +11,7 @@ from tiae_zoo.callbacks.gallery import Gallery
 from tiae_zoo.callbacks.mask_average import MaskAverage
 from tiae_zoo.callbacks.pictures import side_by_side
 from tiae_zoo.callbacks.ranked_masks import RankedMasks
+from tiae_zoo.callbacks.wandb_masks import WandbMasks
 
 __all__ = [
     "CollapseGuard",
@@ -22,6 +23,7 @@ __all__ = [
     "MaskAverage",
     "RankedMasks",
     "TrainingCurves",
+    "WandbMasks",
     "save_grid",
     "side_by_side",
 ]

@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from tiae_zoo.callbacks.descriptors import NEEDED, describe_transformed, offers_descriptors
-from tiae_zoo.callbacks.drawing import GAP, INK, enlarged
+from tiae_zoo.callbacks.drawing import GAP, INK, enlarged, numbered_colour
 from tiae_zoo.callbacks.pictures import FirstImages, free_path, pictures_folder, publish
 from tiae_zoo.metrics.invariance import descriptor_moments, variance_ratio
 
@@ -43,21 +43,21 @@ class DescriptorMap(Callback):
 
     Args:
         num_images: the first images of the test set that are drawn.
-        num_shifts: random transforms of each.
+        num_transforms: random transforms of each.
         seed: of the transforms.
 
     Raises:
         ValueError: for a number below 1.
     """
 
-    def __init__(self, num_images: int = 12, num_shifts: int = 32, seed: int = 0) -> None:
-        if num_images < 1 or num_shifts < 1:
+    def __init__(self, num_images: int = 12, num_transforms: int = 32, seed: int = 0) -> None:
+        if num_images < 1 or num_transforms < 1:
             raise ValueError(
-                f"DescriptorMap got num_images={num_images} and num_shifts={num_shifts}. "
+                f"DescriptorMap got num_images={num_images} and num_transforms={num_transforms}. "
                 "Give whole numbers of at least 1."
             )
         self.num_images = num_images
-        self.num_shifts = num_shifts
+        self.num_transforms = num_transforms
         self.seed = seed
         self._folder: Path | None = None
         self._due: FirstImages | None = None
@@ -98,9 +98,9 @@ class DescriptorMap(Callback):
         self._due = None
         if not batch or self._folder is None:
             return
-        repeated = batch["image"].repeat_interleave(self.num_shifts, 0)
+        repeated = batch["image"].repeat_interleave(self.num_transforms, 0)
         descriptors = describe_transformed(pl_module, repeated, torch.Generator().manual_seed(self.seed))
-        descriptors = descriptors.unflatten(0, (-1, self.num_shifts))  # (B, S, D)
+        descriptors = descriptors.unflatten(0, (-1, self.num_transforms))  # (B, S, D)
         if trainer.is_global_zero:
             points, shares = principal_plane(descriptors)
             path = free_path(self._folder / "descriptor_map.png")
@@ -186,8 +186,7 @@ def image_legend(images: Tensor, colours: list[Colour]) -> Image.Image:
 def image_colours(count: int) -> list[Colour]:
     """Return one RGB colour in [0, 1] for each image: well apart for up to 20, along the rainbow beyond."""
     if count <= 20:
-        palette = colormaps["tab20"]  # strong and pale in turn: the ten strong ones first
-        return [palette(2 * number % 20 + number // 10)[:3] for number in range(count)]
+        return [numbered_colour(number) for number in range(count)]
     return [colormaps["turbo"](number / (count - 1))[:3] for number in range(count)]
 
 

@@ -26,7 +26,7 @@ class DescriptorProbe(Callback):
 
     A method takes part by offering `encode(images (B, C, H, W)) -> (B, D)` and a transform family
     `family.sample(images, generator) -> (transformed images, theta)`; the data, by `dataset(split)` with a `label` in
-    each sample. Without, it is said why nothing is measured. With several processes each describes all images, the
+    each sample. Otherwise a warning says what is missing. With several processes each describes all images, the
     first scores them, and all log its figures. Nothing is measured in a `fast_dev_run`.
 
     Args:

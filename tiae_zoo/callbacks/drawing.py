@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
@@ -102,6 +103,13 @@ def to_pictures(images: Tensor) -> list[Image.Image]:
     pixels = colours.nan_to_num().mul(255).round().byte().movedim(1, 3).numpy().copy()  # (B, H, W, 3)
     pixels[images.isnan().any(1).numpy()] = NAN_COLOUR
     return [Image.fromarray(picture) for picture in pixels]
+
+
+def numbered_colour(number: int) -> tuple[float, float, float]:
+    """Return one of 20 RGB colours in [0, 1] that are well apart, strong ones first; the same again after 20."""
+    strong_first = 2 * number % 20 + number // 10 % 2  # strong and pale are neighbours in the palette
+    red, green, blue, _ = colormaps["tab20"](strong_first)
+    return red, green, blue
 
 
 def enlarged(images: Tensor, side: int = TILE) -> list[Image.Image]:

@@ -35,7 +35,7 @@ class Gallery(PictureMaker):
         super().__init__(num_images, every_n_validations)
 
     def takes(self, method: LightningModule) -> bool:
-        """Say so if the method has no gallery."""
+        """Return whether the method has a gallery; a warning tells if it has none."""
         offered = callable(getattr(method, "gallery", None))
         if not offered:
             rank_zero_warn(

@@ -33,9 +33,7 @@ class PictureMaker(Callback, ABC):
             )
         self.num_images = num_images
         self.every_n_validations = every_n_validations
-        self._validations = 0
         self._folder: Path | None = None  # where it draws; None if it does not
-        self._looking = False
 
     @abstractmethod
     def takes(self, method: LightningModule) -> bool:
@@ -54,7 +52,8 @@ class PictureMaker(Callback, ABC):
         """Draw what was seen; called on every process."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the folder, if anything is to be drawn."""
+        """Find the folder, if anything is to be drawn, and start anew."""
+        self._validations, self._looking = 0, False
         idle = stage == "predict" or getattr(trainer, "fast_dev_run", False) or not self.takes(pl_module)
         self._folder = None if idle else pictures_folder(trainer)
 
@@ -63,14 +62,17 @@ class PictureMaker(Callback, ABC):
         if self._folder is None or trainer.sanity_checking:
             return
         if self._validations % self.every_n_validations == 0:
-            self.on_test_epoch_start(trainer, pl_module)
+            self._begin()
         self._validations += 1
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
+        """Begin to look."""
         if self._folder is not None:
-            self._looking = True
-            self.begin()
+            self._begin()
+
+    def _begin(self) -> None:
+        self._looking = True
+        self.begin()
 
     def on_validation_batch_end(
         self,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tiae_zoo.methods import ShiftInvariantAE
 
 METHOD = "ShiftInvariantAE"
-HOME = Path("runs/shift_ae_page")  # of the shipped config's runs: where `last` and `best` are looked for
+HOME = Path("runs/shift_ae_page")  # of the shipped config's runs: where `last` is looked for
 
 DESCRIPTION = """\
 Find the typical patterns of a page without labels, by a shift-invariant auto-encoder: each patch of the page votes for
@@ -32,15 +32,16 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
 
     from tiae_zoo.data import PagePatches  # loads PyTorch: seconds
+    from tiae_zoo.data.page import Patches
     from tiae_zoo.discovery import discover, figures, summary, write
     from tiae_zoo.results import versions
 
     checkpoint, method = load_method(options.ckpt_path)
     data = PagePatches(page=options.page, ink_tone=options.ink_tone, image_size=method.hparams["image_size"])
-    page, ink = data.path, data.ink
+    page, patches = data.path, Patches(data.ink, data.image_size)
     with runs.new_folder(options.output, Path("runs", page.stem), "discover") as folder:
         started = time.perf_counter()
-        found = discover(method, ink, options.stride, options.quantile)
+        found = discover(method, patches, options.stride, options.quantile)
         about = {
             "page": page.name,
             "command": shlex.join(["tiae-zoo", "discover", *arguments]),
@@ -64,7 +65,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--ckpt_path",
         required=True,
-        help=f"a checkpoint file of {METHOD}; `last` or `best` of the newest fit in {HOME}",
+        help=f"a checkpoint file of {METHOD}; or `last`, that of the newest fit in {HOME}",
     )
     parser.add_argument("--output", type=Path, help="new folder for the results (default: runs/PAGE/discover_N)")
     parser.add_argument("--stride", type=_pixels, default=2, help="distance of the patches (default: %(default)s px)")
@@ -72,7 +73,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--ink_tone",
         choices=("auto", "dark", "bright"),
         default="auto",
-        help="ink is dark on bright paper, or bright on dark (default: found out)",
+        help="ink is dark on bright paper, or bright on dark (default: detected)",
     )
     parser.add_argument(
         "--quantile",

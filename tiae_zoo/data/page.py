@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage, stats
+from torch import Tensor
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.base import ZooDataModule
@@ -115,6 +116,39 @@ def inked_corners(ink: Ink, size: int) -> npt.NDArray[np.bool_]:
     sums = np.pad(ink.cumsum(0, np.float64).cumsum(1), ((1, 0), (1, 0)))  # (H + 1, W + 1), zero first
     cover = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
     return cover >= LEAST_COVER * size**2
+
+
+class Patches:
+    """The square patches of a page, each around a pixel of it; beyond the page there is no ink.
+
+    Args:
+        ink: the page, (H, W) in [0, 1].
+        size: side S of the patches in pixels.
+    """
+
+    def __init__(self, ink: Ink, size: int) -> None:
+        self.ink = ink
+        self.size = size
+        self._padded = np.pad(ink, size // 2)
+
+    def centres(self, stride: int) -> npt.NDArray[np.int64]:
+        """Return (x, y) of a grid of patches (N, 2) all over the page, without the nearly empty ones.
+
+        A patch may reach beyond the edge by a quarter of its side, so that patterns there get votes from all sides.
+
+        Args:
+            stride: distance of the patches along either axis in pixels.
+        """
+        height, width = self.ink.shape
+        first = self.size // 2 - self.size // 4
+        y, x = np.mgrid[first : height - first + 1 : stride, first : width - first + 1 : stride]
+        inked = inked_corners(self._padded, self.size)[y, x]
+        return np.stack([x[inked], y[inked]], 1)
+
+    def cut(self, centres: npt.NDArray[np.int64]) -> Tensor:
+        """Return the patches (N, 1, S, S) around `centres` (N, 2), whose pixel is at [S // 2, S // 2]."""
+        views = np.lib.stride_tricks.sliding_window_view(self._padded, (self.size, self.size))
+        return torch.from_numpy(views[centres[:, 1], centres[:, 0]])[:, None]
 
 
 class PagePatchesDataset(ZooDataset):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,12 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from tiae_zoo.data.page import Ink
+from tiae_zoo.callbacks.drawing import numbered_colour
 from tiae_zoo.discovery.clustering import Clusters
 from tiae_zoo.discovery.voting import Floats, HotSpots
+
+if TYPE_CHECKING:
+    from tiae_zoo.data.page import Ink
 
 PAGE_WIDTH = 1200  # px: a page is enlarged to about this width, by a whole factor
 DARKEST = 0.85  # ink on the page: marks and votes stand out from it
@@ -75,8 +79,7 @@ def contact_sheet(tiles: Tensor, frames: Sequence[Colour]) -> Image.Image:
 
 def cluster_colour(number: int) -> Colour:
     """Return the colour of a cluster, the same again after 20."""
-    strong_first = 2 * number % 20 + number // 10 % 2  # strong and pale are neighbours in the palette
-    red, green, blue = (round(255 * channel) for channel in colormaps["tab20"](strong_first)[:3])
+    red, green, blue = (round(255 * channel) for channel in numbered_colour(number))
     return red, green, blue
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tiae_zoo.data.page import Ink
 from tiae_zoo.discovery.clustering import Clusters, cluster
-from tiae_zoo.discovery.voting import Floats, HotSpots, Patches, Votes, cast_votes, describe, find_hot_spots
+from tiae_zoo.discovery.voting import Floats, HotSpots, Votes, cast_votes, describe, find_hot_spots
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import ShiftInvariantAE
+
+if TYPE_CHECKING:
+    from tiae_zoo.data.page import Patches
 
 MOST_SPOTS = 2000  # mean shift takes time with their square: some seconds
 
@@ -36,12 +39,12 @@ class Discovery:
 
 
 @torch.no_grad()
-def discover(method: ShiftInvariantAE, ink: Ink, stride: int, quantile: float) -> Discovery:
+def discover(method: ShiftInvariantAE, patches: Patches, stride: int, quantile: float) -> Discovery:
     """Look for typical patterns on a page.
 
     Args:
         method: trained on images with as many pixels as a patch.
-        ink: the page, (H, W) in [0, 1], ink bright.
+        patches: of the page.
         stride: distance of the patches along either axis in pixels.
         quantile: of the mean shift's bandwidth, see :func:`cluster`.
 
@@ -50,7 +53,6 @@ def discover(method: ShiftInvariantAE, ink: Ink, stride: int, quantile: float) -
     """
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     method = method.eval().to(device)
-    patches = Patches(ink, method.hparams["image_size"])
     votes = cast_votes(method, patches, stride, device)
     spots = find_hot_spots(votes).strongest(MOST_SPOTS)
     if not len(spots.places):

@@ -8,7 +8,7 @@ knows (Matsuo and Shimada, "Transform Invariant Auto-encoder": the documents of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,8 @@ from scipy import ndimage
 from torch import Tensor
 from tqdm import tqdm
 
-from tiae_zoo.data.page import Ink, inked_corners
+if TYPE_CHECKING:
+    from tiae_zoo.data.page import Patches
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -38,39 +39,6 @@ class Placing(Protocol):
     def estimate_shift(self, images: Tensor) -> Tensor:
         """Return (dx, dy) in pixels (B, 2), right and down positive: what moves the restored pattern onto the image."""
         ...
-
-
-class Patches:
-    """The square patches of a page, each around a pixel of it; beyond the page there is no ink.
-
-    Args:
-        ink: the page, (H, W) in [0, 1].
-        size: side S of the patches in pixels.
-    """
-
-    def __init__(self, ink: Ink, size: int) -> None:
-        self.ink = ink
-        self.size = size
-        self._padded = np.pad(ink, size // 2)
-
-    def centres(self, stride: int) -> Integers:
-        """Return (x, y) of a grid of patches (N, 2) all over the page, without the nearly empty ones.
-
-        A patch may reach beyond the edge by a quarter of its side, so that patterns there get votes from all sides.
-
-        Args:
-            stride: distance of the patches along either axis in pixels.
-        """
-        height, width = self.ink.shape
-        first = self.size // 2 - self.size // 4
-        y, x = np.mgrid[first : height - first + 1 : stride, first : width - first + 1 : stride]
-        inked = inked_corners(self._padded, self.size)[y, x]
-        return np.stack([x[inked], y[inked]], 1)
-
-    def cut(self, centres: Integers) -> Tensor:
-        """Return the patches (N, 1, S, S) around `centres` (N, 2), whose pixel is at [S // 2, S // 2]."""
-        views = np.lib.stride_tricks.sliding_window_view(self._padded, (self.size, self.size))
-        return torch.from_numpy(views[centres[:, 1], centres[:, 0]])[:, None]
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,10 @@ class Background(TransformFamily):
     def __init__(self, pool: Tensor | str) -> None:
         self.pool = pool if isinstance(pool, Tensor) else _load(Path(pool))
         self._arguments = (self.pool,)  # what is kept must not need the file
-        if self.pool.ndim != 4 or not len(self.pool):
+        if self.pool.ndim != 4 or not self.pool.numel():
             raise ValueError(f"The pool has shape {tuple(self.pool.shape)}. Give pictures (N, C, H, W), at least one.")
+        if not (self.pool.min() >= 0 and self.pool.max() <= 1):
+            raise ValueError("The pictures of the pool are not in [0, 1]. Scale them, or save them as uint8, 0 to 255.")
 
     def apply(self, images: Tensor, theta: Tensor) -> Tensor:
         """Return the images (B, C, H, W) before the pictures theta (B, 1).
@@ -47,9 +49,9 @@ class Background(TransformFamily):
             ValueError: the pictures are not of the size of the images.
         """
         number = theta[:, 0].round().long()
-        if not (number >= 0).any():
-            return images  # of any size
         if images.shape[1:] != self.pool.shape[1:]:
+            if not (number >= 0).any():  # asked only here: a GPU is not to wait for the answer in every step
+                return images
             raise ValueError(
                 f"Images are {tuple(images.shape[1:])} and the pictures behind them {tuple(self.pool.shape[1:])} "
                 "(channels, height, width). Give a pool of the images' size."
@@ -87,7 +89,4 @@ def _load(path: Path) -> Tensor:
         pictures = np.load(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"No pictures can be read from {path}: {error}. Write them with numpy.save.") from error
-    pool = torch.from_numpy(pictures / np.float32(255) if pictures.dtype == np.uint8 else pictures.astype(np.float32))
-    if not (pool.min() >= 0 and pool.max() <= 1):
-        raise ValueError(f"The pictures in {path} are not in [0, 1]. Scale them, or save them as uint8 from 0 to 255.")
-    return pool
+    return torch.from_numpy(pictures / np.float32(255) if pictures.dtype == np.uint8 else pictures.astype(np.float32))

@@ -76,11 +76,14 @@ class TransformFamily(ABC):
         """Return argmin over the candidates of ||restored - T_theta I||^2, without gradients; both are (B, C, H, W)."""
 
     def reach(self, side: int) -> int:
-        """Return by how many pixels, at most, T_theta moves ink out of a square frame of this side."""
+        """Return by how many pixels, at most, T_theta moves ink out of a square frame of this side.
+
+        What is not moved but spread out, as by a blur, does not count.
+        """
         return 0
 
     def bare(self, theta: Tensor) -> Tensor:
-        """Return theta (B, P) with what is not searched as `nearest` answers it: black where there are backgrounds."""
+        """Return theta (B, P) with the backgrounds, which are not searched, black as `nearest` has them."""
         return theta
 
 

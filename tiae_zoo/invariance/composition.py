@@ -78,8 +78,8 @@ class Composition(TransformFamily):
         return _product([family.candidates() for family in self.families])
 
     def reach(self, side: int) -> int:
-        """Return the sum of the families' reaches."""
-        return sum(family.reach(side) for family in self.families)
+        """Return the sum of the families' reaches; of linear ones next to each other, that of the one map they are."""
+        return sum(stage.reach(side) for stage in self._stages)
 
     def bare(self, theta: Tensor) -> Tensor:
         """Return theta (B, P) with black for backgrounds."""
@@ -120,6 +120,8 @@ class _Stage(Protocol):
     def apply(self, images: Tensor, theta: Tensor) -> Tensor: ...
 
     def sample(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]: ...
+
+    def reach(self, side: int) -> int: ...
 
 
 def _stages(families: Sequence[TransformFamily]) -> list[_Stage]:

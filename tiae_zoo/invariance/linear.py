@@ -27,8 +27,7 @@ class LinearFamily(Interval):
 
     def reach(self, side: int) -> int:
         """Return how far outside of the frame a corner of it comes to lie, in whole pixels."""
-        corners = self.matrix(self.candidates()).abs().sum(2).max() * (side / 2)
-        return max(0, math.ceil(corners.item() - side / 2 - 1e-3))
+        return LinearMaps([self]).reach(side)
 
     def apply(self, images: Tensor, theta: Tensor) -> Tensor:
         """Return the images (B, C, H, W), moved by theta (B, 1); zeros enter the frame."""
@@ -54,6 +53,13 @@ class LinearMaps:
         """Return the images (B, C, H, W), each moved at random, and theta (B, P)."""
         theta = torch.cat([family.draw(images, generator) for family in self._families], 1)
         return self.apply(images, theta), theta
+
+    def reach(self, side: int) -> int:
+        """Return how far outside of the frame a corner of it comes to lie, in whole pixels."""
+        candidates = [family.matrix(family.candidates()) for family in self._families]
+        maps = reduce(lambda first, second: torch.einsum("aij,bjk->abik", second, first).flatten(0, 1), candidates)
+        corners = maps.abs().sum(2).max() * (side / 2)
+        return max(0, math.ceil(corners.item() - side / 2 - 1e-3))
 
 
 def resample(images: Tensor, matrix: Tensor) -> Tensor:

@@ -43,11 +43,16 @@ def place_run(options: Namespace, verb: str) -> Path:
         first = {"save_dir": str(home.parent), "name": home.name}
         loggers.insert(0, Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(first)))
     folder = _reserve(home, loggers[0].init_args.get("version"), verb)
-    if loggers[0].init_args.get("name"):
-        loggers[0].init_args.name = home.name
-    for logger in filter(_makes_folder, loggers):
-        if logger.init_args.get("version") is None:
-            logger.init_args.version = folder.name
+    for logger in loggers:
+        given = logger.get("init_args") or Namespace()
+        if not _makes_folder(logger):
+            if given.get("name", "") in (None, home.name):  # wandb would make one up, or call all runs the same
+                given.name = f"{home.name}/{folder.name}"
+            continue
+        if given.get("name") == LIGHTNING_NAME:
+            given.name = home.name
+        if given.get("version") is None:
+            given.version = folder.name
     trainer.logger = loggers
     return folder
 

@@ -86,6 +86,9 @@ class Segmenter(LightningModule):
 
 
 def mask_picture(mask: Tensor, num_classes: int) -> Tensor:
-    """Return a ground truth (B, H, W) as a grey picture (B, 1, H, W) in [0, 1]; ignored pixels are mid grey."""
+    """Return a ground truth (B, H, W) as a grey picture (B, 1, H, W) in [0, 1], from black to white in equal steps.
+
+    Ignored pixels have a grey of their own, between the first two classes.
+    """
     picture = mask.float() / (num_classes - 1)
-    return picture.masked_fill(mask == 255, 0.5).unsqueeze(1)
+    return picture.masked_fill(mask == 255, 0.5 / (num_classes - 1)).unsqueeze(1)

@@ -25,8 +25,8 @@ SHIFT_STRIDE = 7  # from one shift of the grid to one that differs in x and y
 class ForegroundAE(OneCycle, Segmenter):
     """Describes the object in an image and forgets what is behind it; draws it alone, on black.
 
-    Training images I show an object on black. T_theta puts something behind it, I + (1 - I) * background, after a shift
-    of up to `max_shift`. Encoder E and decoder D minimise, over images and two such transforms a, b of each,
+    Training images I show an object on black. T_theta puts something behind it, I + (1 - max_c I) * background, after a
+    shift of up to `max_shift`. Encoder E and decoder D minimise, over images and two such transforms a, b of each,
 
         lambda_inv * ||D(E(T_a I)) - D(E(T_b I))||^2     the code must not depend on the background, nor the shift
       + lambda_res * min over shifts of ||D(E(T_a I)) - T_shift I||^2           the object on black must be restored

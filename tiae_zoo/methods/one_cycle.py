@@ -42,7 +42,8 @@ class OneCycle(LightningModule):
         """
         if len(batch["image"]) < 2 and any(isinstance(layer, NORMALISATIONS) for layer in self.modules()):
             raise MisconfigurationException(
-                "A training batch holds a single image, and batch normalisation needs two. Raise --data.batch_size."
+                "A training batch holds a single image, and batch normalisation compares images. "
+                "Raise --data.batch_size."
             )
 
     def on_train_start(self) -> None:
