@@ -26,15 +26,18 @@ import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
 from tiae_zoo.benchmark import BenchTrainer, table
+from tiae_zoo.callbacks.per_image_scores import PerImageScores
 from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
+    UNTRAINED,
     differences,
     find_checkpoint,
     misfit,
     refuse_mismatch,
     refuse_unmeasured,
+    refuse_untrained,
     stored_hyperparameters,
 )
 from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
@@ -157,11 +160,14 @@ class ZooCLI(LightningCLI):
             raise UserError(explain(arguments, str(error), own)) from error
         options = self.config[verb]
         refuse_other_image_size(arguments, options)
-        if options.get("ckpt_path"):
+        needs_weights = verb not in ("fit", "bench")
+        if needs_weights and options.get("ckpt_path") == UNTRAINED:
+            options.ckpt_path = None
+        elif options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
-        elif verb not in ("fit", "bench"):
-            tell(f"Without --ckpt_path, {verb} runs with untrained weights.")
+        elif needs_weights:
+            refuse_untrained(verb)
 
     def before_instantiate_classes(self) -> None:
         """Compare with the checkpoint, and reserve the run's folder before any data is touched."""
@@ -175,6 +181,8 @@ class ZooCLI(LightningCLI):
             self.trainer_defaults = {"callbacks": [RandomState()]}
         if self.subcommand == "bench":
             options.trainer.limit_val_batches = 0
+        if self.subcommand in ("validate", "test") and not options.trainer.fast_dev_run:
+            self.trainer_defaults = {"callbacks": [PerImageScores()]}
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
             if not options.trainer.fast_dev_run:
@@ -221,6 +229,8 @@ class ZooCLI(LightningCLI):
         )
         if benchmark:
             print(table(**benchmark))  # noqa: T201
+        if scores := results.score_table(self.run_folder):
+            print(scores)  # noqa: T201
         print(results.summary(self.run_folder))  # noqa: T201
 
     after_validate = after_test = after_predict = after_bench = after_fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tiae_zoo.callbacks import CollapseGuard
+from tiae_zoo.callbacks.per_image_scores import PerImageScores
+from tiae_zoo.metrics.segmentation import PROTOCOLS
 from tiae_zoo.runs import RESULTS_FILE
 
 LIBRARIES = ("tiae-zoo", "torch", "torchvision", "lightning", "torchmetrics", "jsonargparse", "numpy")
@@ -34,6 +37,7 @@ def describe(trainer: Trainer, folder: Path, seconds: float) -> dict[str, Any]:
         "metrics": {name: _number(value) for name, value in sorted(trainer.callback_metrics.items())},
         **_best(trainer, folder),
         **_collapsed(trainer),
+        **_benchmark(trainer),
         **({"global_step": trainer.global_step, "epoch": trainer.current_epoch} if trainer.state.fn == "fit" else {}),
         "wall_seconds": round(seconds, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,6 +82,28 @@ def _collapsed(trainer: Trainer) -> dict[str, bool]:
     return {"collapsed": guards[0].collapsed} if guards and trainer.state.fn == "fit" else {}
 
 
+def _benchmark(trainer: Trainer) -> dict[str, Any]:
+    """Return what makes figures comparable: whose weights they are, how sure they are, what nothing learnt scores."""
+    if trainer.state.fn not in ("validate", "test"):
+        return {}
+    records = [each.record for each in trainer.callbacks if isinstance(each, PerImageScores)]  # type: ignore[attr-defined]
+    scored = {**records[0], "protocol": PROTOCOLS} if records and records[0] else {}
+    return {"weights_sha256": weights_digest(trainer.lightning_module), **scored}
+
+
+def weights_digest(model: LightningModule) -> str:
+    """Return the SHA-256 of a model's weights: names, types, shapes and bytes, in the order of the names.
+
+    It is the same whatever file they came from, and on whatever device.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        plain = value.detach().cpu().contiguous()
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def _hardware(trainer: Trainer) -> dict[str, Any]:
     device = trainer.strategy.root_device
     on_gpu = device.type == "cuda"
@@ -109,6 +135,25 @@ def summary(folder: Path) -> str:
     if checkpoint := (folder / best if best else last if last.is_file() else None):
         lines.append(f"Score it: tiae-zoo test --ckpt_path {shlex.quote(str(checkpoint))}")
     return "\n".join(lines)
+
+
+def score_table(folder: Path) -> str:
+    """Return the scores of a run's masks beside those of masks that know nothing, as lines; empty without any."""
+    record = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
+    if not record.get("trivial"):
+        return ""
+    names = list(record["intervals"])
+    rows = [
+        ["", *(name.partition("/")[2] for name in names)],
+        ["this method", *(f"{record['metrics'][name]:.3f}" for name in names)],
+        ["  95 % interval", *("{:.3f}-{:.3f}".format(*record["intervals"][name]) for name in names)],
+        *(
+            [label.replace("_", " "), *(f"{scores[name]:.3f}" for name in names)]
+            for label, scores in record["trivial"].items()
+        ),
+    ]
+    lines = ["".join(f"{cell:<19}" if i == 0 else f"{cell:>14}" for i, cell in enumerate(row)) for row in rows]
+    return "\n".join([f"{record['images']} images, and what masks score that know nothing of them:", *lines])
 
 
 def _contents(folder: Path) -> list[str]:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tiae_zoo.messages import UserError
 
 CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.json"
+PER_IMAGE_FILE = "per_image.csv"
 
 
 def reserve(home: Path, verb: str) -> Path:
@@ -46,6 +49,35 @@ def make_new(folder: Path) -> bool:
             "Choose a place you may write to: --trainer.logger.save_dir, or --trainer.default_root_dir with no logger."
         ) from error
     return True
+
+
+@contextmanager
+def new_folder(output: Path | None, home: Path, verb: str) -> Iterator[Path]:
+    """Make a folder that did not exist; take it away again if nothing was written to it.
+
+    Args:
+        output: the folder; the next `<home>/<verb>_<n>` if None.
+        home: where to count up.
+        verb: what to count.
+
+    Raises:
+        UserError: it exists already, or cannot be made.
+    """
+    try:
+        folder = output or reserve(home, verb)
+        free = output is None or make_new(folder)
+    except UserError as error:
+        raise UserError(
+            f"No folder can be made in {output or home} ({error.__cause__}). Give another --output."
+        ) from error
+    if not free:
+        raise UserError(f"{folder} exists already and is not overwritten. Give another --output.")
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+        raise
 
 
 def numbered(home: Path, verb: str) -> dict[int, Path]:

@@ -158,7 +158,8 @@ def test_too_few_images():
 
 def test_the_scores_reach_the_results_of_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    arguments = ["test", "--config", "quickstart", "--trainer.accelerator=cpu", "--trainer.limit_test_batches=1"]
+    arguments = ["test", "--config", "quickstart", "--ckpt_path", "untrained", "--trainer.accelerator=cpu"]
+    arguments.append("--trainer.limit_test_batches=1")
     assert main([*arguments, "--trainer.callbacks+=DescriptorProbe", "--trainer.callbacks.num_images=200"]) == 0
     metrics = json.loads(Path("runs/quickstart/test_0/results.json").read_text())["metrics"]
     assert {name for name in metrics if name.removeprefix("test/") in NAMES} == {f"test/{name}" for name in NAMES}

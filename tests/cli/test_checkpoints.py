@@ -1,4 +1,7 @@
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Zoo
 
@@ -96,5 +99,13 @@ def test_a_misspelt_checkpoint_is_corrected(fitted: Zoo) -> None:
     assert "Did you mean 'runs/toy/fit_0/checkpoints/last.ckpt'?" in outcome.err
 
 
-def test_untrained_weights_are_not_scored_in_silence(zoo: Zoo) -> None:
-    assert "Without --ckpt_path, test runs with untrained weights." in zoo("test", "--config", "toy.yaml").err
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_untrained_weights_are_refused_unless_meant(zoo: Zoo, verb: str) -> None:
+    outcome = zoo(verb, "--config", "toy.yaml")
+    assert outcome.status == 1
+    assert f"No --ckpt_path was given, so {verb} would run with untrained weights. Give" in outcome.err
+    assert not Path("runs").exists()
+
+    assert zoo(verb, "--config", "toy.yaml", "--ckpt_path", "untrained").status == 0
+    record = json.loads(Path(f"runs/toy/{verb}_0/results.json").read_text(encoding="utf-8"))
+    assert record["checkpoint"] is None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
-from tiae_zoo.callbacks.drawing import INK
 from tiae_zoo.callbacks.pictures import batches_seen, pictures_folder, publish
+from tiae_zoo.charts import INK, draw_curve
 
 PANELS = 4  # beside each other
 PANEL = (3.2, 2.2)  # inches
@@ -86,14 +86,7 @@ def curves_figure(curves: Curves) -> Figure:
     figure = Figure((PANEL[0] * columns, PANEL[1] * rows), DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for axes, (name, points) in zip(panels, sorted(curves.items()), strict=False):
-        known = [(batches, value) for batches, value in points if isfinite(value)]
-        axes.plot(*zip(*known, strict=True) if known else ((), ()), color="#0072b2", linewidth=1.2)
-        if len(known) == 1:
-            axes.plot(*known[0], "o", color="#0072b2", markersize=4)  # a line needs two points
-        axes.set_title(name, loc="left", fontsize="small", color=INK)
-        axes.tick_params(labelsize="x-small", colors="#666666")
-        axes.grid(color="#eeeeee")
-        axes.spines[:].set_color("#bbbbbb")
+        draw_curve(axes, name, points)
     for axes in panels:  # those left over
         axes.set_axis_off()
     figure.supxlabel("training batches", fontsize="small", color=INK)

@@ -12,12 +12,13 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from tiae_zoo.charts import INK
+
 TILE = 128  # px: about the side of an image as drawn
 MARGIN = 16  # px around a page
 GAP = 8  # px between images
 TITLE, HEADING = 14, 17  # px: sizes of text
 LINE = 1.3  # line height in text sizes
-INK = "#222222"
 FRAME = (200, 200, 200)  # around an image, so that a white one does not melt into the page
 NAN_COLOUR = (255, 0, 255)  # a pixel without a value is an error to be seen
 # Channels and regions: yellow, sky blue, vermilion, green, purple, orange; apart for colour-blind readers (Okabe and

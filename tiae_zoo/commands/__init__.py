@@ -5,6 +5,7 @@ COMMANDS = {
     "download": "fetch pretrained weights",
     "export": "turn a checkpoint into pretrained weights with a name",
     "convert": "turn the weights that a method's authors published into a checkpoint",
+    "report": "put the results of finished runs side by side, with the papers' numbers",
     "discover": "find the typical patterns of a page without labels",
 }
 """Each verb and what it does, in one line."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,6 @@ from tiae_zoo import __version__, runs
 from tiae_zoo.messages import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tiae_zoo.methods import ShiftInvariantAE
 
 METHOD = "ShiftInvariantAE"
@@ -42,7 +39,7 @@ def main(arguments: list[str]) -> int:
     checkpoint, method = load_method(options.ckpt_path)
     data = PagePatches(page=options.page, ink_tone=options.ink_tone, image_size=method.hparams["image_size"])
     page, patches = data.path, Patches(data.ink, data.image_size)
-    with new_folder(options.output or Path("runs", page.stem), numbered=options.output is None) as folder:
+    with runs.new_folder(options.output, Path("runs", page.stem), "discover") as folder:
         started = time.perf_counter()
         found = discover(method, patches, options.stride, options.quantile)
         about = {
@@ -114,32 +111,6 @@ def load_method(name: str) -> tuple[Path, ShiftInvariantAE]:
     except RuntimeError as error:
         if reason := misfit(error, stored):
             raise UserError(f"{path}: {reason}\n{way}") from error
-        raise
-
-
-@contextmanager
-def new_folder(place: Path, numbered: bool) -> Iterator[Path]:
-    """Make a folder that did not exist; take it away again if nothing was written to it.
-
-    Args:
-        place: the folder, or, if `numbered`, the folder in which the next `discover_<n>` is made.
-        numbered: whether to count up.
-
-    Raises:
-        UserError: it exists already, or cannot be made.
-    """
-    try:
-        folder = runs.reserve(place, "discover") if numbered else place
-        free = numbered or runs.make_new(folder)
-    except UserError as error:
-        raise UserError(f"No folder can be made in {place} ({error.__cause__}). Give another --output.") from error
-    if not free:
-        raise UserError(f"{folder} exists already and is not overwritten. Give another --output.")
-    try:
-        yield folder
-    except BaseException:
-        with suppress(OSError):  # not empty
-            folder.rmdir()
         raise
 
 

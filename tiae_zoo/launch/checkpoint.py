@@ -16,6 +16,23 @@ from tiae_zoo.checkpoints import as_checkpoint, is_pretrained, pretrained
 from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.methods import Segmenter
 
+UNTRAINED = "untrained"  # what to give for a checkpoint where random weights are meant
+
+
+def refuse_untrained(verb: str) -> None:
+    """Let nobody take the figures of random weights for a method's.
+
+    Args:
+        verb: one that needs weights and was given none.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(
+        f"No --ckpt_path was given, so {verb} would run with untrained weights. Give --ckpt_path last, best, a .ckpt "
+        f"file or the name of pretrained weights, or --ckpt_path {UNTRAINED} if random weights are meant."
+    )
+
 
 def find_checkpoint(name: str, home: Path) -> str:
     """Return the path that `--ckpt_path name` means.

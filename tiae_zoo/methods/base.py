@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
@@ -12,11 +14,21 @@ Batch = dict[str, Tensor]
 (B), (B, T) of a sequence, `index` int64 (B), `background` like `image`, what may be put behind an object on black."""
 
 
+class Scored(TypedDict):
+    """What a validation or test step has scored, for callbacks to look at more closely."""
+
+    masks: Tensor
+    """Soft, (B, R, H, W)."""
+    truth: Tensor
+    """int64 (B, H, W)."""
+
+
 class Segmenter(LightningModule):
     """Base of methods that give masks: validated, tested and used for prediction through :meth:`segment` alone.
 
     Logged at validation and test, by the protocols of docs/metrics.md: `iou`, `miou`, `acc` and, with one matching for
-    the whole set, `iou_dataset`, `miou_dataset`, `acc_dataset`. Batches without masks are not scored.
+    the whole set, `iou_dataset`, `miou_dataset`, `acc_dataset`. Batches without masks are not scored. The steps return
+    what they scored; a method with a step of its own does so through :meth:`score`.
 
     Args:
         num_regions: regions that `segment` gives, background included.
@@ -38,17 +50,17 @@ class Segmenter(LightningModule):
         """Return soft masks; the same as :meth:`segment`."""
         return self.segment(images)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Scored | None:
         """Score one batch."""
-        self._score(self.val_scores, batch)
+        return self._score_batch(self.val_scores, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole validation set."""
         self._log_scores(self.val_scores, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int) -> Scored | None:
         """Score one batch."""
-        self._score(self.test_scores, batch)
+        return self._score_batch(self.test_scores, batch)
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the whole test set."""
@@ -58,9 +70,13 @@ class Segmenter(LightningModule):
         """Return soft masks (B, R, H, W)."""
         return self.segment(batch["image"])
 
-    def _score(self, scores: MatchedSegmentation, batch: Batch) -> None:
-        if "mask" in batch:
-            scores.update(self.segment(batch["image"]), batch["mask"])
+    def score(self, scores: MatchedSegmentation, masks: Tensor, truth: Tensor) -> Scored:
+        """Add soft masks (B, R, H, W) and their truth (B, H, W) to the scores of a stage, and return both."""
+        scores.update(masks, truth)
+        return {"masks": masks, "truth": truth}
+
+    def _score_batch(self, scores: MatchedSegmentation, batch: Batch) -> Scored | None:
+        return self.score(scores, self.segment(batch["image"]), batch["mask"]) if "mask" in batch else None
 
     def _log_scores(self, scores: MatchedSegmentation, stage: str) -> None:
         # asked of all ranks: one that saw no mask must still take part in the sum

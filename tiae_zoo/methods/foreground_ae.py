@@ -9,7 +9,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from tiae_zoo.invariance import Background, Shift, best_error
-from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
+from tiae_zoo.methods.base import Batch, Scored, Segmenter, mask_picture
 from tiae_zoo.methods.describer import evaluation_grid
 from tiae_zoo.methods.one_cycle import OneCycle
 from tiae_zoo.methods.shift_ae import placement_loss
@@ -142,24 +142,21 @@ class ForegroundAE(OneCycle, Segmenter):
             )
         return batch["background"]
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Scored | None:
         """Score one batch."""
-        self._evaluate(batch, "val")
+        return self._evaluate(batch, "val") if "background" in batch else super().validation_step(batch, batch_idx)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int) -> Scored | None:
         """Score one batch."""
-        self._evaluate(batch, "test")
+        return self._evaluate(batch, "test") if "background" in batch else super().test_step(batch, batch_idx)
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        scores = self.val_scores if stage == "val" else self.test_scores
-        if "background" not in batch:
-            self._score(scores, batch)
-            return
+    def _evaluate(self, batch: Batch, stage: str) -> Scored:
         images, truth = self.compose(batch)
         extracted = self.extract(images).float()
         foreground = extracted.amax(1)
         mask, found = truth.amax(1) > 0.5, foreground > 0.5
-        scores.update(torch.stack([1 - foreground, foreground], 1), mask.long())
+        scores = self.val_scores if stage == "val" else self.test_scores
+        scored = self.score(scores, torch.stack([1 - foreground, foreground], 1), mask.long())
         union = (mask | found).sum((1, 2))
         self.foreground_iou.update(((mask & found).sum((1, 2)) / union)[union > 0])
         self.psnr.update(extracted, truth)
@@ -169,6 +166,7 @@ class ForegroundAE(OneCycle, Segmenter):
         self.log(f"{stage}/foreground_iou", self.foreground_iou, prog_bar=True)
         self.log(f"{stage}/psnr", self.psnr)
         self.log(f"{stage}/variance_ratio", self.variance_ratio, prog_bar=True)
+        return scored
 
     def compose(self, batch: Batch, version: int = 0) -> tuple[Tensor, Tensor]:
         """Return images to be scored, and the same on black; (B, C, S, S) each.

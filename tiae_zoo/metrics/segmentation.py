@@ -15,6 +15,16 @@ from tiae_zoo.metrics.functional import (
     validate_values,
 )
 
+PROTOCOLS = {
+    "iou": "best match of regions and classes for each image; IoU of the foreground, mean over images",
+    "miou": "best match for each image; mean IoU of all classes, mean over images",
+    "acc": "best match for each image; share of the pixels that are right, mean over images",
+    "iou_dataset": "one match for the whole set; IoU of the foreground over all pixels of the set",
+    "miou_dataset": "one match for the whole set; mean IoU of all classes over all pixels of the set",
+    "acc_dataset": "one match for the whole set; share of all pixels of the set that are right",
+}
+"""How each figure is measured, in a line; docs/metrics.md has more."""
+
 
 class MatchedSegmentation(Metric):
     """Accuracy and IoU of regions that carry no names, by two protocols at once.
