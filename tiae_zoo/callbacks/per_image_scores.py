@@ -133,6 +133,8 @@ def training_masks(data: Any) -> Tensor | None:
     if not callable(getattr(data, "dataset", None)):
         return None
     try:
+        if hasattr(data, "items") and not any(item.mask for item in data.items("train")):
+            return None  # known from the files' names, without decoding a picture
         training = data.dataset("train")
     except UserError:  # to score a checkpoint nobody needs the files it was trained on
         return None

@@ -44,8 +44,8 @@ class PictureMaker(Callback, ABC):
         """Forget what was seen."""
 
     @abstractmethod
-    def look(self, method: LightningModule, batch: dict[str, Any]) -> None:
-        """Keep what is needed of a batch."""
+    def look(self, method: LightningModule, batch: dict[str, Any], outputs: Any) -> None:
+        """Keep what is needed of a batch and of what the method's step returned."""
 
     @abstractmethod
     def draw(self, trainer: Trainer, method: LightningModule, folder: Path) -> None:
@@ -85,7 +85,7 @@ class PictureMaker(Callback, ABC):
     ) -> None:
         """Look at a batch."""
         if self._looking and dataloader_idx == 0:
-            self.look(pl_module, batch)
+            self.look(pl_module, batch, outputs)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""

@@ -51,17 +51,16 @@ class RankedMasks(PictureMaker):
         self._kept = {(score, kind): Kept(self.num_images) for score in SCORES for kind in kinds}
         self._chance = torch.Generator().manual_seed(self.seed)
 
-    def look(self, method: LightningModule, batch: dict[str, Any]) -> None:
+    def look(self, method: LightningModule, batch: dict[str, Any], outputs: Any) -> None:
         """Keep what may be drawn."""
-        if "mask" not in batch or not isinstance(method, Segmenter):
+        if not outputs or not isinstance(method, Segmenter):
             return
-        with torch.no_grad():
-            masks = method.segment(batch["image"])
-        confusion = confusion_matrices(masks, batch["mask"], method.num_regions, method.num_classes)
+        masks, truth = outputs["masks"], outputs["truth"]
+        confusion = confusion_matrices(masks, truth, method.num_regions, method.num_classes)
         classes = matched_classes(masks, confusion)
         pictures = {
-            "image": batch["image"].cpu(),
-            "truth": mask_picture(batch["mask"], method.num_classes).cpu(),
+            "image": outputs["images"].cpu(),
+            "truth": mask_picture(truth, method.num_classes).cpu(),
             "mask": mask_picture(classes, method.num_classes).cpu(),
         }
         scores = matched_scores(confusion)

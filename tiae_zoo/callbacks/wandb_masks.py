@@ -38,7 +38,7 @@ class WandbMasks(PictureMaker):
         """Collect anew."""
         self._images = FirstImages(self.num_images)
 
-    def look(self, method: LightningModule, batch: dict[str, Any]) -> None:
+    def look(self, method: LightningModule, batch: dict[str, Any], outputs: Any) -> None:
         """Collect images until there are enough."""
         self._images.add(batch)
 

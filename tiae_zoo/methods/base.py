@@ -17,6 +17,8 @@ Batch = dict[str, Tensor]
 class Scored(TypedDict):
     """What a validation or test step has scored, for callbacks to look at more closely."""
 
+    images: Tensor
+    """As the method saw them, (B, C, H, W) in [0, 1]."""
     masks: Tensor
     """Soft, (B, R, H, W)."""
     truth: Tensor
@@ -70,13 +72,15 @@ class Segmenter(LightningModule):
         """Return soft masks (B, R, H, W)."""
         return self.segment(batch["image"])
 
-    def score(self, scores: MatchedSegmentation, masks: Tensor, truth: Tensor) -> Scored:
-        """Add soft masks (B, R, H, W) and their truth (B, H, W) to the scores of a stage, and return both."""
+    def score(self, scores: MatchedSegmentation, images: Tensor, masks: Tensor, truth: Tensor) -> Scored:
+        """Add soft masks (B, R, H, W) and their truth (B, H, W) to the scores of a stage; return what was scored."""
         scores.update(masks, truth)
-        return {"masks": masks, "truth": truth}
+        return {"images": images, "masks": masks, "truth": truth}
 
     def _score_batch(self, scores: MatchedSegmentation, batch: Batch) -> Scored | None:
-        return self.score(scores, self.segment(batch["image"]), batch["mask"]) if "mask" in batch else None
+        if "mask" not in batch:
+            return None
+        return self.score(scores, batch["image"], self.segment(batch["image"]), batch["mask"])
 
     def _log_scores(self, scores: MatchedSegmentation, stage: str) -> None:
         # asked of all ranks: one that saw no mask must still take part in the sum

@@ -156,7 +156,7 @@ class ForegroundAE(OneCycle, Segmenter):
         foreground = extracted.amax(1)
         mask, found = truth.amax(1) > 0.5, foreground > 0.5
         scores = self.val_scores if stage == "val" else self.test_scores
-        scored = self.score(scores, torch.stack([1 - foreground, foreground], 1), mask.long())
+        scored = self.score(scores, images, torch.stack([1 - foreground, foreground], 1), mask.long())
         union = (mask | found).sum((1, 2))
         self.foreground_iou.update(((mask & found).sum((1, 2)) / union)[union > 0])
         self.psnr.update(extracted, truth)
