@@ -161,6 +161,7 @@ class LabelMaps(FilesDataModule):
     """
 
     num_classes = 0
+    whole = False
     classes: Mapping[str, Value]
     alone = False
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from tiae_zoo.data.datasets import Split, StoreDataset
+from tiae_zoo.data.datasets import Split, ZooDataset
 from tiae_zoo.data.decode import Item
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.labelmaps import EXAMPLE, LabelMaps, Value, find_classes
@@ -56,7 +56,7 @@ class MaskFolder(LabelMaps):
         self.classes = classes or {}
         self.channels = len(self.classes)
 
-    def load(self, split: Split) -> StoreDataset:  # noqa: D102
+    def load(self, split: Split) -> ZooDataset:  # noqa: D102
         if not self.classes:
             files = [item.image for item in self.items("train")]
             self.classes = find_classes(files)
