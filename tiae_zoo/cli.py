@@ -25,8 +25,7 @@ import tiae_zoo.callbacks
 import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
-from tiae_zoo.benchmark import BenchTrainer, table
-from tiae_zoo.callbacks.predictions import PredictionWriter
+from tiae_zoo.benchmark import table
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
@@ -42,6 +41,7 @@ from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
 from tiae_zoo.launch.restarts import restart_if_collapsed
 from tiae_zoo.messages import UserError
+from tiae_zoo.trainer import ZooTrainer
 
 SHARED = ("seed_everything", "trainer", "model", "data")  # options that every verb has
 
@@ -107,7 +107,7 @@ class ZooCLI(LightningCLI):
         arguments: the verb and its options.
     """
 
-    trainer: BenchTrainer
+    trainer: ZooTrainer
 
     def __init__(self, arguments: list[str]) -> None:
         self.run_folder: Path | None = None
@@ -116,7 +116,7 @@ class ZooCLI(LightningCLI):
         settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
         try:
             super().__init__(
-                trainer_class=BenchTrainer,
+                trainer_class=ZooTrainer,
                 save_config_callback=SaveConfig,
                 auto_configure_optimizers=False,  # the methods configure their own
                 parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
@@ -153,7 +153,7 @@ class ZooCLI(LightningCLI):
             verb = self.config.subcommand
             self.asked = parser.parse_args(arguments, defaults=False)[verb]
         except ArgumentError as error:
-            own = set(inspect.signature(getattr(BenchTrainer, args[0])).parameters) - self.subcommands()[args[0]]
+            own = set(inspect.signature(getattr(ZooTrainer, args[0])).parameters) - self.subcommands()[args[0]]
             raise UserError(explain(arguments, str(error), own)) from error
         options = self.config[verb]
         refuse_other_image_size(arguments, options)
@@ -177,8 +177,6 @@ class ZooCLI(LightningCLI):
             options.trainer.limit_val_batches = 0
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
-            if not options.trainer.fast_dev_run:
-                self.trainer_defaults = {"callbacks": [PredictionWriter()]}
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what a class refuses or lacks is the user's to mend."""
@@ -221,6 +219,8 @@ class ZooCLI(LightningCLI):
         )
         if benchmark:
             print(table(**benchmark))  # noqa: T201
+        if self.trainer.prediction_writer is not None:
+            print(self.trainer.prediction_writer.summary())  # noqa: T201
         print(results.summary(self.run_folder))  # noqa: T201
 
     after_validate = after_test = after_predict = after_bench = after_fit
