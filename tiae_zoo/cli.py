@@ -31,6 +31,7 @@ from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
     differences,
     find_checkpoint,
+    follow_channels,
     misfit,
     refuse_mismatch,
     refuse_unmeasured,
@@ -111,6 +112,7 @@ class ZooCLI(LightningCLI):
 
     def __init__(self, arguments: list[str]) -> None:
         self.run_folder: Path | None = None
+        self.verb = arguments[0]
         self.command = shlex.join(["tiae-zoo", *arguments])
         self.stored: dict[str, Any] = {}
         settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
@@ -119,7 +121,7 @@ class ZooCLI(LightningCLI):
                 trainer_class=ZooTrainer,
                 save_config_callback=SaveConfig,
                 auto_configure_optimizers=False,  # the methods configure their own
-                parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
+                parser_kwargs={**settings, self.verb: dict(settings)},
                 args=arguments,
             )
         except BaseException as error:
@@ -136,10 +138,10 @@ class ZooCLI(LightningCLI):
             except OSError:  # not empty
                 tell(f"The run broke off. What it wrote is in {self.run_folder}")
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Return the verbs, with the arguments of theirs that are not options."""
-        return LightningCLI.subcommands() | {"bench": {"model", "datamodule"}}
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Return the verb at hand, with the arguments of it that are not options: a parser of each would take long."""
+        verbs = LightningCLI.subcommands() | {"bench": {"model", "datamodule"}}
+        return {self.verb: verbs[self.verb]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Write the image size once, with the data; models without that parameter are left alone."""
@@ -160,6 +162,7 @@ class ZooCLI(LightningCLI):
         if options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
+            follow_channels(self.stored, self.asked, options)
         elif verb not in ("fit", "bench"):
             tell(f"Without --ckpt_path, {verb} runs with untrained weights.")
 

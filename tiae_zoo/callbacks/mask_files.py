@@ -15,7 +15,7 @@ from tiae_zoo.callbacks.drawing import COLOURS
 
 BACKGROUND = (30, 30, 30)
 DIM = 0.35  # of its light that the background keeps in an overlay
-TINT = 0.35  # of an object's colour in an overlay
+TINT = 0.2  # of an object's colour in an overlay
 OUTLINE = 300  # an outline is this part of the longer side wide
 JPEG_QUALITY = 90
 

@@ -109,7 +109,7 @@ class PredictionWriter(BasePredictionWriter):
         found = list(self._pictures(batch, batch_indices, count))
         if isinstance(prediction, Mapping):
             middles = [(rows.start + rows.stop) // 2 for _, rows in found]
-            self._arrays.setdefault("name", []).append(np.array([self._name(place) for place, _ in found]))
+            self._arrays.setdefault("name", []).append(np.array([self._file(place) for place, _ in found]))
             for key, values in prediction.items():
                 self._arrays.setdefault(key, []).append(values.detach().float().cpu().numpy()[middles])
         elif isinstance(prediction, Tensor) and prediction.ndim == 4:
@@ -135,17 +135,17 @@ class PredictionWriter(BasePredictionWriter):
             rows = range(start, start + len(list(same)))
             start = rows.stop
             if problems and problems[rows.start]:
-                self.unreadable[self._name(place)] = problems[rows.start]
+                self.unreadable[self.names[place]] = problems[rows.start]
             else:
                 yield place, rows
 
-    def _name(self, place: int) -> str:
-        return self.names[place] if place < len(self.names) else f"{place:06d}"
+    def _file(self, place: int) -> str:
+        return self.files[place] if place < len(self.files) else f"{place:06d}"
 
     def _write_picture(
         self, trainer: Trainer, method: LightningModule, place: int, batch: Any, rows: range, mask: Tensor
     ) -> None:
-        file = self.files[place] if place < len(self.files) else self._name(place)
+        file = self._file(place)
         values = self.regions.values if self.regions else []
         middle = batch["image"][(rows.start + rows.stop) // 2][None]
         height, width = batch["size"][rows.start].tolist() if "size" in batch else mask.shape[1:]

@@ -50,12 +50,14 @@ class WholePictures(ZooDataset):
     def __getitem__(self, index: int) -> Sample:
         """Return the squares of one picture: image (N, C, S, S), size (2,), problem "" if it could be read."""
         index = range(len(self))[index]
+        path = self.items[index].image
         try:
-            image = load_image(self.items[index].image, self.turn)
+            image = load_image(path, self.turn)
             pixels = torch.from_numpy(to_squares(image, self.size, self.resize, self.shades))
         except (DamagedImageError, DataError) as error:
             black = torch.zeros(1, 3 if self.shades is None else 1, self.size, self.size)
-            return {"image": black, "index": index, "size": torch.tensor([self.size] * 2), "problem": str(error)}
+            why = str(error).removeprefix(f"{path.name}: ")
+            return {"image": black, "index": index, "size": torch.tensor([self.size] * 2), "problem": why}
         size = torch.tensor([image.height, image.width])
         return {"image": pixels.float().div_(255), "index": index, "size": size, "problem": ""}
 
