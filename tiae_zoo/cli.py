@@ -11,6 +11,7 @@ import time
 import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
 from tiae_zoo.launch.restarts import restart_if_collapsed
 from tiae_zoo.messages import UserError
+from tiae_zoo.networks.layers import weights_to_be_loaded
 from tiae_zoo.trainer import ZooTrainer
 
 SHARED = ("seed_everything", "trainer", "model", "data")  # options that every verb has
@@ -183,8 +185,10 @@ class ZooCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what a class refuses or lacks is the user's to mend."""
+        loaded = self.stored and self.verb not in ("fit", "bench")
         try:
-            super().instantiate_classes()
+            with weights_to_be_loaded() if loaded else nullcontext():
+                super().instantiate_classes()
         except (ValueError, ModuleNotFoundError) as error:
             raise UserError(shortened(str(error))) from error
 

@@ -198,7 +198,7 @@ class PredictionWriter(BasePredictionWriter):
 
     def summary(self) -> str:
         """Return lines for the end of a run: where the files lie, which region is the object, what was skipped."""
-        lines = [f"Predictions of {self.written} pictures: {self.folder}"]
+        lines = [f"Predictions of {self.written} picture{'' if self.written == 1 else 's'}: {self.folder}"]
         if self.regions:
             values = ", ".join(f"region {region} as {value}" for region, value in enumerate(self.regions.values))
             lines.append(f"Pixels: {values}; 0 is the background, by {self.regions.chosen_by}")
