@@ -3,11 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonargparse import Namespace
 from PIL import Image
 
 from tests.cli.conftest import Zoo
 from tests.fakes import scene
 from tiae_zoo.callbacks.predictions import file_names
+from tiae_zoo.launch.checkpoint import follow_channels
 
 NARROW = ["--data.image_size", "32", "--data.batch_size", "4", "--data.num_workers", "0", "--model.mask_width", "4"]
 NARROW += ["--model.generator_width", "1", "--model.discriminator_width", "1"]
@@ -104,3 +106,12 @@ def test_arrays_are_kept_with_the_names(zoo: Zoo) -> None:
 )
 def test_names_are_safe_and_unique(names: list[str], written: list[str]) -> None:
     assert file_names(names) == written
+
+
+def test_pictures_get_as_many_channels_as_the_checkpoint_was_trained_on() -> None:
+    stored = {"image_channels": 1}
+    options = Namespace(data=Namespace(class_path="Folder", init_args=Namespace(images="photos", channels=3)))
+    follow_channels(stored, Namespace(data=Namespace(init_args=Namespace(channels=3))), options)
+    assert options.data.init_args.channels == 3
+    follow_channels(stored, Namespace(data=Namespace(init_args=Namespace(images="photos"))), options)
+    assert options.data.init_args.channels == 1
