@@ -84,8 +84,11 @@ def test_one_network_in_half_precision_is_small_and_segments_alike(repository: P
     assert {key.partition(".")[0] for key in stored} == {"mask_network"}
     assert {value.dtype for value in stored.values()} == {torch.float16}
     assert "Only the weights of mask_network" in (repository / "faces.md").read_text()
-    trained = torch.load(checkpoint, weights_only=True)["state_dict"]
+    content = torch.load(checkpoint, weights_only=True)
+    trained = content["state_dict"]
     model = load_model("faces")
+    assert sorted(content["region_classes"]) == [0, 1]  # known since the validation
+    assert model.region_classes == content["region_classes"]
     for key, value in model.state_dict().items():
         if key.startswith("mask_network"):
             torch.testing.assert_close(value, trained[key], rtol=1e-3, atol=1e-3)

@@ -121,6 +121,7 @@ def as_checkpoint(name: str) -> Path:
             "_instantiator": "lightning.pytorch.cli.instantiate_module",  # arguments may be objects of their own
             **entry["arguments"],
         },
+        **({"region_classes": entry["region_classes"]} if "region_classes" in entry else {}),
         "pytorch-lightning_version": lightning.pytorch.__version__,
         "epoch": 0,
         "global_step": 0,

@@ -11,6 +11,7 @@ import time
 import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,15 @@ import tiae_zoo.callbacks
 import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
-from tiae_zoo.benchmark import BenchTrainer, table
+from tiae_zoo.benchmark import table
 from tiae_zoo.callbacks.per_image_scores import PerImageScores
-from tiae_zoo.callbacks.predictions import PredictionWriter
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
     UNTRAINED,
     differences,
     find_checkpoint,
+    follow_channels,
     misfit,
     refuse_mismatch,
     refuse_unmeasured,
@@ -45,6 +46,8 @@ from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
 from tiae_zoo.launch.restarts import restart_if_collapsed
 from tiae_zoo.messages import UserError
+from tiae_zoo.networks.layers import weights_to_be_loaded
+from tiae_zoo.trainer import ZooTrainer
 
 SHARED = ("seed_everything", "trainer", "model", "data")  # options that every verb has
 
@@ -110,19 +113,20 @@ class ZooCLI(LightningCLI):
         arguments: the verb and its options.
     """
 
-    trainer: BenchTrainer
+    trainer: ZooTrainer
 
     def __init__(self, arguments: list[str]) -> None:
         self.run_folder: Path | None = None
+        self.verb = arguments[0]
         self.command = shlex.join(["tiae-zoo", *arguments])
         self.stored: dict[str, Any] = {}
         settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
         try:
             super().__init__(
-                trainer_class=BenchTrainer,
+                trainer_class=ZooTrainer,
                 save_config_callback=SaveConfig,
                 auto_configure_optimizers=False,  # the methods configure their own
-                parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
+                parser_kwargs={**settings, self.verb: dict(settings)},
                 args=arguments,
             )
         except BaseException as error:
@@ -139,10 +143,10 @@ class ZooCLI(LightningCLI):
             except OSError:  # not empty
                 tell(f"The run broke off. What it wrote is in {self.run_folder}")
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Return the verbs, with the arguments of theirs that are not options."""
-        return LightningCLI.subcommands() | {"bench": {"model", "datamodule"}}
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Return the verb at hand, with the arguments of it that are not options: a parser of each would take long."""
+        verbs = LightningCLI.subcommands() | {"bench": {"model", "datamodule"}}
+        return {self.verb: verbs[self.verb]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Write the image size once, with the data; models without that parameter are left alone."""
@@ -156,7 +160,7 @@ class ZooCLI(LightningCLI):
             verb = self.config.subcommand
             self.asked = parser.parse_args(arguments, defaults=False)[verb]
         except ArgumentError as error:
-            own = set(inspect.signature(getattr(BenchTrainer, args[0])).parameters) - self.subcommands()[args[0]]
+            own = set(inspect.signature(getattr(ZooTrainer, args[0])).parameters) - self.subcommands()[args[0]]
             raise UserError(explain(arguments, str(error), own)) from error
         options = self.config[verb]
         refuse_other_image_size(arguments, options)
@@ -166,6 +170,7 @@ class ZooCLI(LightningCLI):
         elif options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
+            follow_channels(self.stored, self.asked, options)
         elif needs_weights:
             refuse_untrained(verb)
 
@@ -185,13 +190,13 @@ class ZooCLI(LightningCLI):
             self.trainer_defaults = {"callbacks": [PerImageScores()]}
         if self.subcommand == "predict":
             options.return_predictions = False  # written to files as they come, not kept in memory
-            if not options.trainer.fast_dev_run:
-                self.trainer_defaults = {"callbacks": [PredictionWriter()]}
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what a class refuses or lacks is the user's to mend."""
+        loaded = self.stored and self.verb not in ("fit", "bench")
         try:
-            super().instantiate_classes()
+            with weights_to_be_loaded() if loaded else nullcontext():
+                super().instantiate_classes()
         except (ValueError, ModuleNotFoundError) as error:
             raise UserError(shortened(str(error))) from error
 
@@ -231,6 +236,8 @@ class ZooCLI(LightningCLI):
             print(table(**benchmark))  # noqa: T201
         if scores := results.score_table(self.run_folder):
             print(scores)  # noqa: T201
+        if self.trainer.prediction_writer is not None:
+            print(self.trainer.prediction_writer.summary())  # noqa: T201
         print(results.summary(self.run_folder))  # noqa: T201
 
     after_validate = after_test = after_predict = after_bench = after_fit

@@ -59,7 +59,8 @@ def publish(
     method = str(stored.get("_class_path", "")).rpartition(".")[2]
     if not method:
         raise UserError(f"{checkpoint} does not say which method it is of. Give a checkpoint of `tiae-zoo fit`.")
-    state = kept(torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"], networks, half)
+    content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    state = kept(content["state_dict"], networks, half)
     find_config(config)
     entry = {
         "name": name,
@@ -67,6 +68,7 @@ def publish(
         "config": config,
         "arguments": {key: value for key, value in stored.items() if not key.startswith("_")},
         "networks": list(networks),
+        **({"region_classes": known} if (known := content.get("region_classes")) else {}),
         "file": paths["weights"].name,
         "urls": list(urls),
         "preprocessing": _preprocessing(stored),

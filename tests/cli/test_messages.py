@@ -22,6 +22,10 @@ CASES = {
         r"The trainer has no option 'max_stpes'\. Did you mean 'max_steps'\? `tiae-zoo fit --help` lists",
     ),
     "option": (["--modle", "ReDO"], r"There is no option 'modle', given by the command line\. Did you mean 'model'\?"),
+    "many values": (
+        ["--model.width", "3", "4"],
+        r"unrecognized arguments: 4\nAn option takes one value: quote patterns",
+    ),
     "wrong type": (["--model.width", "wide"], r"(?s)width.*int.*wide\n`tiae-zoo fit --help` tells"),
     "refused value": (["--model.width", "0"], r"width is 0, but must be positive\. Give 1 or more\."),
     "missing data": (["--data.missing", "true"], r"There are no pictures in nowhere\. Put some there\."),

@@ -80,7 +80,8 @@ def test_index_is_the_position_and_names_belong_to_it(kind):
         loader = {"val": data.val_dataloader, "test": data.test_dataloader, "predict": data.predict_dataloader}[split]
         indices = torch.cat([batch["index"] for batch in loader()])
         names = data.names(split)
-        assert indices.tolist() == list(range(len(names)))
+        # squares of one picture follow one another
+        assert indices.unique_consecutive().tolist() == list(range(len(names)))
         assert len(set(names)) == len(names)
     everything = [data.names(split) for split in ("train", "val", "test")]
     assert not any(set(a) & set(b) for a, b in itertools.combinations(everything, 2))

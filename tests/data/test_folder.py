@@ -96,7 +96,7 @@ def test_masks_within_the_pictures_folder_are_no_pictures(tmp_path):
     shutil.move(folder / "masks", folder / "images" / "masks")
     data = Folder("folder/images", "folder/images/masks", root=str(tmp_path), **SMALL)
     assert len(data.names("predict")) == 24
-    assert "mask" in data.dataset("predict")[0]
+    assert "mask" in data.dataset("val")[0]
 
 
 def test_folders_split_already(tmp_path):
@@ -115,11 +115,11 @@ def test_depths_keep_their_proportion(fake_data):
     dataset = data.dataset("predict")
     with Image.open(fake_data / "depths" / data.names("predict")[0]) as file:
         millimetres = np.asarray(file)[4:52]
-    assert dataset[0]["image"].shape == (1, 48, 48)
-    assert np.abs(dataset[0]["image"][0].numpy() - millimetres / 2000).max() < 0.003
+    assert dataset[0]["image"].shape == (3, 1, 48, 48)
+    assert np.abs(dataset[0]["image"][1, 0].numpy() - millimetres / 2000).max() < 0.003
     others = MODULES["depths"](value_range=(500, 1500), resize="nearest", image_size=48)
     expected = ((millimetres - 500.0) / 1000).clip(0, 1)
-    assert np.abs(others.dataset("predict")[0]["image"][0].numpy() - expected).max() < 0.003
+    assert np.abs(others.dataset("predict")[0]["image"][1, 0].numpy() - expected).max() < 0.003
 
 
 def test_depths_of_an_unknown_range_are_not_taken_as_black():

@@ -29,7 +29,7 @@ def test_without_masks_fitting_fails_at_once_and_says_the_ways_on(tmp_path):
             assert part in message
     data = CUB(root=str(tmp_path), **SMALL)
     data.setup("predict")
-    assert set(data.dataset("predict")[0]) == {"image", "label", "index"}
+    assert set(data.dataset("predict")[0]) == {"image", "index", "size", "problem"}
     data = CUB(root=str(tmp_path), with_masks=False, **SMALL)
     data.setup()
     assert all("mask" not in data.dataset(split)[0] for split in ("train", "val", "test"))

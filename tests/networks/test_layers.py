@@ -14,7 +14,9 @@ from tiae_zoo.networks.layers import (
     PooledConv2d,
     SelfAttention,
     UpsampledConv2d,
+    initialise_orthogonal,
     normalise_convolutions,
+    weights_to_be_loaded,
 )
 
 
@@ -70,3 +72,13 @@ def test_attention_is_a_softmax_of_products(channels: int) -> None:
     share = torch.einsum("bcq,bck->bqk", query, key).softmax(2)
     attended = torch.einsum("bqk,bck->bcq", share, value).unflatten(2, (6, 8))
     torch.testing.assert_close(attention(x), x + attention.out(attended))
+
+
+def test_weights_that_will_be_loaded_are_not_made_orthogonal() -> None:
+    layer = nn.Linear(5, 5)
+    before = layer.weight.detach().clone()
+    with weights_to_be_loaded():
+        initialise_orthogonal(layer, 1.0)
+    assert torch.equal(layer.weight, before)
+    initialise_orthogonal(layer, 1.0)
+    torch.testing.assert_close(layer.weight @ layer.weight.T, torch.eye(5))

@@ -1,46 +1,97 @@
-"""Keep what `predict` finds: a picture of the regions for each image, or arrays."""
+"""Keep what `predict` finds: masks in each picture's own size, or arrays."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import chain, cycle, islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from PIL import Image
 from torch import Tensor
 
-from tiae_zoo.callbacks.drawing import COLOURS
+from tiae_zoo.callbacks.drawing import save_grid, to_pictures
+from tiae_zoo.callbacks.mask_files import enlarged, save_mask, save_overlay, save_soft, strongest
+from tiae_zoo.callbacks.pictures import gallery_columns
+from tiae_zoo.callbacks.region_values import RegionValues, border_contact, by_border, by_classes
+from tiae_zoo.messages import UserError
+from tiae_zoo.runs import write_json
+from tiae_zoo.squares import joined
 
-BACKGROUND = (30, 30, 30)
+RECORD_FILE = "predictions.json"
+LOOK_AT = 32  # pictures, where the object is told by the border
+ENDINGS = {"masks": ".png", "overlays": ".jpg", "redraws": ".png"}  # of the files in each folder
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes predictions into `predictions/` of the run's folder, named like the images.
+    """Writes predictions, named like the pictures, as they come.
 
-    Soft masks (B, R, H, W), R < 256, become `<image>.png`: palette pictures whose pixel values are the region indices
-    and which any viewer shows in colours. A dict of tensors with one item per image becomes `predictions.npz` with an
-    array for each key and `name`, the images' names; with several processes, one such file for each.
+    Soft masks (B, R, H, W), R < 256, become `masks/<picture>.png` of the picture's own size, whose pixel values are 0
+    for the background and 1 and above for objects. `predictions.json` tells how that was known and which pictures
+    could not be read. A picture may come as several squares with the same `index`, see `tiae_zoo.squares`. A
+    dict of tensors with one item per image becomes `predictions.npz` with an array for each key and `name`, the
+    pictures' names; of a picture in several squares it has the middle one. With several processes there is a `.npz` for
+    each.
+
+    Args:
+        folder: where to write; `predictions/` in the run's folder if None.
+        soft: write soft masks too: `soft/<value>/<picture>.png`, grey, white where the region is certain.
+        overlays: write the pictures with their masks too: `overlays/<picture>.jpg`.
+        redraws: write what the method's `gallery` shows of each picture's centre square: `redraws/<picture>.png`.
+        overwrite: replace files that are there already.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        soft: bool = False,
+        overlays: bool = False,
+        redraws: bool = False,
+        overwrite: bool = False,
+    ) -> None:
         super().__init__(write_interval="batch")
-        self._names: list[str] = []
+        self.given_folder = folder
+        self.soft, self.overlays, self.redraws, self.overwrite = soft, overlays, redraws, overwrite
+        self.regions: RegionValues | None = None
+        self.written = 0
+        self.unreadable: dict[str, str] = {}
         self._arrays: dict[str, list[np.ndarray]] = {}
-        self._kept: list[str] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the folder; asked of all processes, since `log_dir` is told by the first."""
-        self.folder = Path(trainer.log_dir or trainer.default_root_dir) / "predictions"
+        """Find the folder; asked of all processes, since `log_dir` is told by the first.
+
+        Raises:
+            UserError: redraws are wanted of a method that has none.
+        """
+        self.folder = self.given_folder or Path(trainer.log_dir or trainer.default_root_dir) / "predictions"
+        if self.redraws and not callable(getattr(pl_module, "gallery", None)):
+            raise UserError(f"{type(pl_module).__name__} has no `gallery` to draw. Leave out --redraws.")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Learn what the images are called."""
+        """Learn what the pictures are called, and write over nothing.
+
+        Raises:
+            UserError: a file to be written exists.
+        """
         names_of = getattr(getattr(trainer, "datamodule", None), "names", None)
-        self._names = file_names(names_of("predict")) if names_of else []
+        self.names = names_of("predict") if names_of else []
+        self.files = file_names(self.names)
+        folders = ["masks", *(["overlays"] if self.overlays else []), *(["redraws"] if self.redraws else [])]
+        targets = [self.folder / RECORD_FILE, self.folder / "predictions.npz"]
+        targets += [self.folder / folder / f"{file}{ENDINGS[folder]}" for folder in folders for file in self.files]
+        there = [] if self.overwrite else [path for path in targets if path.exists()]
+        if there:
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            raise UserError(
+                f"{there[0]}{more} exist already. Give another --output, or --overwrite true to replace them."
+            )
+        trainer.strategy.barrier()  # nobody writes before all have looked
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def write_on_batch_end(
@@ -54,35 +105,133 @@ class PredictionWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write masks at once; keep arrays for the end."""
+        count = len(next(iter(prediction.values())) if isinstance(prediction, Mapping) else prediction)
+        found = list(self._pictures(batch, batch_indices, count))
         if isinstance(prediction, Mapping):
-            names = self._batch_names(batch, batch_indices, len(next(iter(prediction.values()))))
-            self._kept.extend(names)
+            middles = [(rows.start + rows.stop) // 2 for _, rows in found]
+            self._arrays.setdefault("name", []).append(np.array([self._file(place) for place, _ in found]))
             for key, values in prediction.items():
-                self._arrays.setdefault(key, []).append(values.detach().cpu().numpy())
+                self._arrays.setdefault(key, []).append(values.detach().float().cpu().numpy()[middles])
         elif isinstance(prediction, Tensor) and prediction.ndim == 4:
-            regions = prediction.argmax(dim=1).byte().cpu().numpy()  # (B, H, W)
-            for name, region in zip(self._batch_names(batch, batch_indices, len(regions)), regions, strict=True):
-                _write_regions(self.folder / f"{name}.png", region)
+            self.regions = self.regions or self._choose(trainer, pl_module)
+            for place, rows in found:
+                self._write_picture(trainer, pl_module, place, batch, rows, whole(prediction, batch, rows))
         else:
             raise TypeError(
                 f"{type(pl_module).__name__}.predict_step returned {type(prediction).__name__}, which cannot be "
                 "written. Return soft masks (B, R, H, W) or a dict of tensors with one item per image."
             )
+        self.written += len(found)
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the arrays."""
-        if self._kept:
-            part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
-            arrays = {key: np.concatenate(parts) for key, parts in self._arrays.items()}
-            np.savez_compressed(self.folder / f"predictions{part}.npz", name=np.array(self._kept), **arrays)  # type: ignore[arg-type]
-
-    def _batch_names(self, batch: Any, batch_indices: Sequence[int] | None, count: int) -> list[str]:
-        """Return the names of a batch's images: by its `index`, else by their order."""
+    def _pictures(self, batch: Any, batch_indices: Sequence[int] | None, count: int) -> Iterator[tuple[int, range]]:
+        """Yield the position of each readable picture of a batch, and its rows."""
         if isinstance(batch, Mapping) and "index" in batch:
             positions = batch["index"].tolist()
         else:
-            positions = list(batch_indices or range(len(self._kept), len(self._kept) + count))
-        return [self._names[i] if i < len(self._names) else f"{i:06d}" for i in positions]
+            positions = list(batch_indices or range(self.written, self.written + count))
+        problems = batch.get("problem") if isinstance(batch, Mapping) else None
+        start = 0
+        for place, same in groupby(positions):
+            rows = range(start, start + len(list(same)))
+            start = rows.stop
+            if problems and problems[rows.start]:
+                self.unreadable[self.names[place]] = problems[rows.start]
+            else:
+                yield place, rows
+
+    def _file(self, place: int) -> str:
+        return self.files[place] if place < len(self.files) else f"{place:06d}"
+
+    def _write_picture(
+        self, trainer: Trainer, method: LightningModule, place: int, batch: Any, rows: range, mask: Tensor
+    ) -> None:
+        file = self._file(place)
+        values = self.regions.values if self.regions else []
+        middle = batch["image"][(rows.start + rows.stop) // 2][None]
+        height, width = batch["size"][rows.start].tolist() if "size" in batch else mask.shape[1:]
+        size = (int(height), int(width))
+        winner = strongest(enlarged(mask, values, size))
+        save_mask(winner, self.folder / "masks" / f"{file}.png")
+        if self.soft:
+            for value, soft in enlarged(mask, values, size):
+                save_soft(soft, self.folder / "soft" / str(value) / f"{file}.png")
+        if self.overlays:
+            save_overlay(original(trainer, place, middle), winner, self.folder / "overlays" / f"{file}.jpg")
+        if self.redraws:
+            save_grid(gallery_columns(method, {"image": middle}), self.folder / "redraws" / f"{file}.png")
+
+    def _choose(self, trainer: Trainer, method: LightningModule) -> RegionValues:
+        """Return which region is the object: as the method knows it, else by the borders of the first pictures."""
+        classes = getattr(method, "region_classes", None)
+        if classes is not None:
+            return by_classes(classes, by_design=getattr(method, "names_regions", False))
+        contact: list[Tensor] = []
+        for batch in trainer.datamodule.predict_dataloader():  # type: ignore[attr-defined]  # the same on every process
+            batch = trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(batch))
+            with trainer.precision_plugin.predict_step_context():
+                masks = method.predict_step(batch, 0)
+            found = self._pictures(batch, None, len(masks))
+            contact += [border_contact(whole(masks, batch, rows)).cpu() for _, rows in found]
+            if len(contact) >= LOOK_AT:
+                break
+        shares = torch.stack(contact).mean(0) if contact else torch.zeros(masks.shape[1])
+        return by_border(shares.tolist(), len(contact))
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the arrays, and what is to be known of the masks.
+
+        Raises:
+            UserError: no picture could be read.
+        """
+        self.unreadable = {name: why for part in gathered(self.unreadable, trainer) for name, why in part.items()}
+        self.written = sum(gathered(self.written, trainer))
+        if not self.written:
+            raise UserError(f"None of the pictures can be read ({listed(self.unreadable)}). Give others.")
+        if self._arrays:
+            part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
+            arrays = {key: np.concatenate(parts) for key, parts in self._arrays.items()}
+            np.savez_compressed(self.folder / f"predictions{part}.npz", **arrays)  # type: ignore[arg-type]
+        if trainer.is_global_zero:
+            known = {"regions": asdict(self.regions)} if self.regions else {}
+            record = {**known, "pictures": self.written, "unreadable": self.unreadable}
+            write_json(self.folder / RECORD_FILE, record)
+
+    def summary(self) -> str:
+        """Return lines for the end of a run: where the files lie, which region is the object, what was skipped."""
+        lines = [f"Predictions of {self.written} picture{'' if self.written == 1 else 's'}: {self.folder}"]
+        if self.regions:
+            values = ", ".join(f"region {region} as {value}" for region, value in enumerate(self.regions.values))
+            lines.append(f"Pixels: {values}; 0 is the background, by {self.regions.chosen_by}")
+        if self.unreadable:
+            lines.append(f"Skipped {len(self.unreadable)} that cannot be read: {listed(self.unreadable)}")
+        return "\n".join(lines)
+
+
+def whole(masks: Tensor, batch: Any, rows: range) -> Tensor:
+    """Return the soft mask (R, h, w) of one picture of a batch, given its rows among masks (B, R, S, S)."""
+    own = masks[rows.start : rows.stop].float()
+    return joined(own, *batch["size"][rows.start].tolist()) if "size" in batch else own[0]
+
+
+def original(trainer: Trainer, place: int, image: Tensor) -> Image.Image:
+    """Return the picture itself, in its own size, else what the network saw of it, (1, C, H, W)."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    picture_of = getattr(data.dataset("predict") if hasattr(data, "dataset") else None, "picture", None)
+    return picture_of(place) if picture_of else to_pictures(image)[0]
+
+
+def gathered(value: Any, trainer: Trainer) -> list[Any]:
+    """Return the values of all processes."""
+    values = [value] * trainer.world_size
+    if trainer.world_size > 1:
+        torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def listed(unreadable: Mapping[str, str], most: int = 5) -> str:
+    """Return the first few pictures that cannot be read, with the reasons, and how many more there are."""
+    more = f" and {len(unreadable) - most} more" if len(unreadable) > most else ""
+    return ", ".join(f"{name} ({why})" for name, why in islice(unreadable.items(), most)) + more
 
 
 def file_names(names: Sequence[str]) -> list[str]:
@@ -93,12 +242,5 @@ def file_names(names: Sequence[str]) -> list[str]:
     """
     plain = ["/".join(part for part in PurePosixPath(name).parts if part not in ("..", "/")) for name in names]
     stems = [PurePosixPath(name).with_suffix("").as_posix() for name in plain]
-    uses = Counter(stems)
-    return [stem if uses[stem] == 1 else name for stem, name in zip(stems, plain, strict=True)]
-
-
-def _write_regions(path: Path, regions: np.ndarray) -> None:
-    picture = Image.fromarray(regions, mode="P")
-    picture.putpalette([*BACKGROUND, *islice(cycle(chain(*COLOURS)), 3 * 255)])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    uses = Counter(stem.casefold() for stem in stems + plain)  # some file systems take a.png for A.png
+    return [stem if uses[stem.casefold()] == 1 else name for stem, name in zip(stems, plain, strict=True)]

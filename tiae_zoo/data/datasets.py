@@ -6,6 +6,10 @@ A batch is a dict; a key that a dataset does not have is absent:
     label: int64 (B) class of the image; (B, T) where it shows a sequence
     index: int64 (B) position in the split; `datamodule.names(split)[index]` is the picture's name
     background: float32 (B, C, H, W) in [0, 1] what a method may put behind the object; not in prediction
+
+Prediction shows whole pictures, each as the squares that cover it, one after another with the same index, and adds:
+    size: int64 (B, 2) height and width of the picture that the square is of, in pixels
+    problem: B strings, empty where the picture could be read; the image is black where not
 """
 
 from abc import ABC, abstractmethod
@@ -32,6 +36,8 @@ class Sample(TypedDict, total=False):
     label: int | Tensor
     index: int
     background: Tensor
+    size: Tensor
+    problem: str
 
 
 def transform_sample(sample: Sample, transform: Transform) -> Sample:

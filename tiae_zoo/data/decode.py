@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from tiae_zoo.data.errors import DataError
+from tiae_zoo.squares import shrunk_size, square_starts
 
 Bytes = npt.NDArray[np.uint8]
 Resize = Literal["antialias", "nearest"]
@@ -40,10 +41,8 @@ class Grey:
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The image in 8-bit grey; of colours their luma, of transparency white."""
-        plain = image if image.mode in ("I", "F") or image.mode.startswith("I;16") else as_rgb(image).convert("L")
-        if self.value_range is not None:
-            return stretched(plain, *self.value_range)
-        return eight_bits(plain)
+        grey = image if image.mode in ("I", "F") or image.mode.startswith("I;16") else as_rgb(image).convert("L")
+        return eight_bits(grey) if self.value_range is None else stretched(grey, *self.value_range)
 
 
 @dataclass(frozen=True)
@@ -120,9 +119,24 @@ def load_image(path: Path, turn: bool) -> Image.Image:
 
 def to_pixels(image: Image.Image, size: int, resize: Resize, shades: Grey | None = None) -> Bytes:
     """An image of whatever kind as a square: (1, size, size) in these shades of grey, or (3, size, size) in colour."""
-    if shades is not None:
-        return np.asarray(square(shades(image), size, resize))[None]
-    return np.asarray(square(as_rgb(image), size, resize)).transpose(2, 0, 1)
+    return _channels_first(square(plain(image, shades), size, resize))
+
+
+def to_squares(image: Image.Image, size: int, resize: Resize, shades: Grey | None = None) -> Bytes:
+    """A whole image of whatever kind as (N, 1 or 3, size, size), see `tiae_zoo.squares`; the middle is `to_pixels`."""
+    small = shrunk(plain(image, shades), size, resize)
+    starts = square_starts(max(small.size), size)
+    corners = [(start, 0) if small.width > small.height else (0, start) for start in starts]
+    return np.stack([_channels_first(small.crop((x, y, x + size, y + size))) for x, y in corners])
+
+
+def plain(image: Image.Image, shades: Grey | None = None) -> Image.Image:
+    """An image of whatever kind as 8-bit grey in these shades, or as RGB."""
+    return as_rgb(image) if shades is None else shades(image)
+
+
+def _channels_first(image: Image.Image) -> Bytes:
+    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
@@ -158,13 +172,19 @@ def stretched(image: Image.Image, low: float, high: float) -> Image.Image:
 
 def square(image: Image.Image, size: int, resize: Resize) -> Image.Image:
     """Resize the shorter side to `size` and cut out the centre (rounding as torchvision's Resize and CenterCrop)."""
-    width, height = image.size
-    new = (size, int(size * height / width)) if width <= height else (int(size * width / height), size)
-    if new != image.size:
-        # Pillow's bilinear filter widens with the scale: it is the antialiased one
-        image = image.resize(new, Image.Resampling.NEAREST if resize == "nearest" else Image.Resampling.BILINEAR)
-    left, top = round((new[0] - size) / 2), round((new[1] - size) / 2)
+    image = shrunk(image, size, resize)
+    left, top = round((image.width - size) / 2), round((image.height - size) / 2)
     return image.crop((left, top, left + size, top + size))
+
+
+def shrunk(image: Image.Image, size: int, resize: Resize) -> Image.Image:
+    """Resize the shorter side to `size`."""
+    height, width = shrunk_size(image.height, image.width, size)
+    if (width, height) == image.size:
+        return image
+    # Pillow's bilinear filter widens with the scale: it is the antialiased one
+    how = Image.Resampling.NEAREST if resize == "nearest" else Image.Resampling.BILINEAR
+    return image.resize((width, height), how)
 
 
 def votes_mask(mask: Image.Image) -> Bytes:

@@ -5,20 +5,24 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
+from torch.utils.data import DataLoader
 
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, decode_all, open_store, warn_of_damaged
-from tiae_zoo.data.datasets import Split, StoreDataset
+from tiae_zoo.data.datasets import Sample, Split, StoreDataset, ZooDataset
 from tiae_zoo.data.decode import IGNORE, Bytes, Grey, Item, MaskRule, decode
 from tiae_zoo.data.errors import DataError, MissingFileError, listed
+from tiae_zoo.data.whole import WholePictures
 
 Protocol = Literal["redo", "official"]  # whose split: the ReDO paper's, or that of the dataset's authors
 
+MOST_PICTURES = 16  # a batch of whole pictures: several squares each, and progress is seen after each batch
 SCORED: tuple[Split, ...] = ("val", "test")
 UNLABELLED = "--config configs/presets/unlabelled.yaml"  # keeps the last checkpoint, as nothing measures the best
 GO_ON = f"to go on without masks, and so without scores, add --data.with_masks false {UNLABELLED}"
@@ -29,7 +33,8 @@ class FilesDataModule(ZooDataModule):
 
     What is listed but not there, and what is damaged, is left out with a warning that counts and names it. Scoring
     needs masks: images of `val` and `test` without one are left out likewise, and it is an error if none has one.
-    `train` and `predict` carry masks if all their images have one, and none otherwise.
+    `train` carries masks if all its images have one, and none otherwise. `predict` covers whole pictures, reads
+    each when its turn comes, and carries neither masks nor labels.
 
     Args:
         with_masks: False leaves masks out, and with them all scores.
@@ -40,6 +45,7 @@ class FilesDataModule(ZooDataModule):
     mask_advice: str = "Compare the files with the official ones, or fetch them again."  # where the rule finds nothing
     turn: ClassVar[bool] = False  # whether EXIF orientation is obeyed
     shades: Grey | None = None  # how images become grey; None: they stay in colour
+    whole: ClassVar[bool] = True  # whether prediction covers whole pictures, not centre squares
     images_file: ClassVar[RemoteFile | None] = None
     masks_file: ClassVar[RemoteFile | None] = None
 
@@ -77,9 +83,12 @@ class FilesDataModule(ZooDataModule):
                 raise
             return None
 
-    def load(self, split: Split) -> StoreDataset:  # noqa: D102
+    def load(self, split: Split) -> ZooDataset:  # noqa: D102
         what = f"{self.folder_name}/{split}"
-        items = self._with_masks(self._existing(self.items(split), what), split, what)
+        there = self._existing(self.items(split), what)
+        if split == "predict" and self.whole:
+            return WholePictures(there, self.image_size, self.resize, self.turn, self.shades)
+        items = self._with_masks(there, split, what)
         about = {
             "data": self.folder_name,
             "image_size": self.image_size,
@@ -99,6 +108,16 @@ class FilesDataModule(ZooDataModule):
         store = open_store(self.folder_name, about, sources, fill)
         warn_of_damaged(store, what)
         return StoreDataset(store, self.transform if split == "train" else None)
+
+    def predict_dataloader(self) -> DataLoader[Sample]:  # noqa: D102
+        pictures = self.dataset("predict")
+        if not isinstance(pictures, WholePictures):
+            return super().predict_dataloader()
+        batch_size = min(self.eval_batch_size, MOST_PICTURES)
+        spare = ceil(len(pictures) / batch_size) - 1  # starting workers takes longer than reading one batch
+        how = {**self._how(), "num_workers": min(self.num_workers, spare)}
+        how["persistent_workers"] = how["num_workers"] > 0
+        return DataLoader(pictures, batch_size=batch_size, collate_fn=WholePictures.collate, **how)
 
     def read(self, item: Item) -> tuple[Bytes, Bytes | None]:
         """Decode one sample: image (C, S, S), and mask (S, S) if it has one."""

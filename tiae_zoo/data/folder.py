@@ -10,7 +10,7 @@ from tiae_zoo.data.decode import Grey, IndexMask, Item, MaskRule, ThresholdMask
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import UNLABELLED, FilesDataModule
 from tiae_zoo.data.partition import Partition, counted
-from tiae_zoo.data.places import SUFFIXES, find_folder, pictures
+from tiae_zoo.data.places import SUFFIXES, find_folder, find_pictures, pictures, places
 
 DARK = 0.25  # of what files can hold: 16 bits for the 10 m a depth camera sees, in millimetres, use 0.15
 MaskKind = Literal["threshold", "index"]
@@ -30,11 +30,12 @@ class Folder(FilesDataModule):
     the working directory, then in the data root.
 
     Training, validation and test take a part each; if only some pictures have masks, validation and test are drawn from
-    these. Prediction covers all pictures. A path with `{split}` in it stands for folders that are split already: it is
-    replaced by `train`, `val` or `test`, and the fractions do not matter; prediction then covers `test`.
+    these. Prediction covers all pictures and reads no masks. A path with `{split}` in it stands for folders that are
+    split already: it is replaced by `train`, `val` or `test`, and the fractions do not matter; prediction then covers
+    `test`.
 
     Args:
-        images: Folder of the pictures, subfolders included.
+        images: Folder of the pictures, subfolders included; or one file, or a pattern such as `photos/*.jpg`.
         masks: Folder of the masks: same subfolder and name as the picture, whatever the suffix. None: no masks.
         mask_rule: `threshold`: grey, foreground above one half. `index`: pixels are region indices, 255 is ignored.
         num_classes: Regions in the masks, background included.
@@ -99,8 +100,10 @@ class Folder(FilesDataModule):
         self.backgrounds = backgrounds
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
-        found = self._find_items("test" if split == "predict" else split)
-        if "{split}" in self.images or split == "predict":
+        if split == "predict":
+            return self._find_items("test", with_masks=False)
+        found = self._find_items(split, with_masks=True)
+        if "{split}" in self.images:
             return found
         return self._part(found, split)
 
@@ -117,23 +120,24 @@ class Folder(FilesDataModule):
                 "--data.value_range '[0, 4000]' for depths in millimetres."
             )
 
-    def _find_items(self, split: str) -> list[Item]:
+    def _find_items(self, split: str, with_masks: bool) -> list[Item]:
         """All pictures, with the masks that exist."""
-        images = self._resolve(self.images.replace("{split}", split), "images")
-        masks = None if self.masks is None else self._resolve(self.masks.replace("{split}", split), "masks")
-        stems = {} if masks is None else {path.relative_to(masks).with_suffix(""): path for path in pictures(masks)}
-        paths = pictures(images)
-        if masks is not None and images.resolve() in masks.resolve().parents:  # a folder among the pictures
+        folder, paths = find_pictures(self.images.replace("{split}", split), self.data_root, "--data.images")
+        masks = self._masks_folder(split, needed=with_masks)
+        if masks is not None and folder.resolve() in masks.resolve().parents:  # a folder among the pictures
             paths = [path for path in paths if masks.resolve() not in path.resolve().parents]
         if not paths:
             raise DataError(
-                f"There are no pictures in {images}. Copy some there (any of {', '.join(SUFFIXES)}), or point "
+                f"There are no pictures in {folder}. Copy some there (any of {', '.join(SUFFIXES)}), or point "
                 "--data.images to another folder."
             )
-        relative = [path.relative_to(images) for path in paths]
-        if masks is not None and not any(name.with_suffix("") in stems for name in relative):
+        relative = [path.relative_to(folder) for path in paths]
+        if masks is None or not with_masks:
+            return [Item(name.as_posix(), path) for name, path in zip(relative, paths, strict=True)]
+        stems = {path.relative_to(masks).with_suffix(""): path for path in pictures(masks)}
+        if not any(name.with_suffix("") in stems for name in relative):
             raise DataError(
-                f"None of the {len(paths)} pictures in {images} has a mask in {masks}; the first should be "
+                f"None of the {len(paths)} pictures in {folder} has a mask in {masks}; the first should be "
                 f"{relative[0].with_suffix('.png')}. Name masks like their pictures, or leave out --data.masks and "
                 f"add {UNLABELLED} to train without scores."
             )
@@ -142,8 +146,13 @@ class Folder(FilesDataModule):
             for name, path in zip(relative, paths, strict=True)
         ]
 
-    def _resolve(self, folder: str, argument: str) -> Path:
-        return find_folder(folder, self.data_root, f"--data.{argument}", argument)
+    def _masks_folder(self, split: str, needed: bool) -> Path | None:
+        if self.masks is None:
+            return None
+        given = self.masks.replace("{split}", split)
+        if needed:
+            return find_folder(given, self.data_root, "--data.masks", "masks")
+        return next((place for place in places(given, self.data_root) if place.is_dir()), None)
 
     def _part(self, found: list[Item], split: Split) -> list[Item]:
         """Draw a split; validation and test, if they are scored, from what has masks."""

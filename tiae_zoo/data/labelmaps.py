@@ -158,6 +158,7 @@ class LabelMaps(FilesDataModule):
     """
 
     num_classes = 0
+    whole = False
     alone = False
 
     def __init__(self, image_size: int = 32, **kwargs: Any) -> None:

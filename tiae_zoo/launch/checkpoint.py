@@ -107,6 +107,20 @@ def differences(stored: dict[str, Any], asked: Namespace, used: Namespace) -> li
     return lines
 
 
+def follow_channels(stored: dict[str, Any], asked: Namespace, options: Namespace) -> None:
+    """Let data that can be grey or in colour be what the checkpoint was trained on, unless it was asked otherwise.
+
+    Args:
+        stored: the checkpoint's hyper-parameters.
+        asked: what config files and command line give, without defaults.
+        options: the options in force; changed.
+    """
+    channels, data = stored.get("image_channels"), options.get("data") or Namespace()
+    wanted = (asked.get("data") or Namespace()).get("init_args") or Namespace()
+    if channels is not None and "channels" in (data.get("init_args") or ()) and "channels" not in wanted:
+        data.init_args.channels = channels
+
+
 def refuse_mismatch(model: LightningModule, data: LightningDataModule | None) -> None:
     """Compare what the model was built for with what the data give, before a network does in the middle of a step.
 

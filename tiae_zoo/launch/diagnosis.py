@@ -50,7 +50,10 @@ def explain(arguments: list[str], message: str, verb_options: Iterable[str]) -> 
         return (
             "No method was chosen. Give a --config, such as configs/quickstart.yaml, or a --model; see `tiae-zoo list`."
         )
-    return f"{shortened(message)}\n`tiae-zoo {verb} --help` tells what each option takes."
+    told = shortened(message)
+    if told.startswith("unrecognized arguments: ") and "--" not in told:
+        told += "\nAn option takes one value: quote patterns such as 'photos/*.jpg', which the shell replaces by many."
+    return f"{told}\n`tiae-zoo {verb} --help` tells what each option takes."
 
 
 def _where_to_look(verb: str, given: Given, classes: dict[str, type]) -> str:

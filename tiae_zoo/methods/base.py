@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from tiae_zoo.metrics import MatchedSegmentation
+
+REGION_CLASSES = "region_classes"  # in checkpoints
 
 Batch = dict[str, Tensor]
 """`image` float32 (B, C, H, W) in [0, 1]; where they exist: `mask` int64 (B, H, W) with 255 to ignore, `label` int64
@@ -35,12 +37,20 @@ class Segmenter(LightningModule):
     Args:
         num_regions: regions that `segment` gives, background included.
         num_classes: classes of the ground truth, background included; as many as regions if None.
+
+    Attributes:
+        names_regions: whether region k is class k by the method's own design, as where masks were learnt.
+        region_classes: the class of each region, -1 for a surplus one, so that predictions tell object from background;
+            of a method that cannot know, by the match of the last scored validation, kept in checkpoints, else None.
     """
+
+    names_regions: ClassVar[bool] = False
 
     def __init__(self, num_regions: int, num_classes: int | None = None) -> None:
         super().__init__()
         self.num_regions = num_regions
         self.num_classes = num_regions if num_classes is None else num_classes
+        self.region_classes = list(range(num_regions)) if self.names_regions else None
         self.val_scores = MatchedSegmentation(num_regions, num_classes)
         self.test_scores = MatchedSegmentation(num_regions, num_classes)
 
@@ -86,7 +96,17 @@ class Segmenter(LightningModule):
         # asked of all ranks: one that saw no mask must still take part in the sum
         if self.trainer.strategy.reduce_boolean_decision(scores.update_called, all=False):
             self.log_dict({f"{stage}/{name}": value for name, value in scores.compute().items()})
+            if stage == "val" and not self.names_regions and not self.trainer.sanity_checking:
+                self.region_classes = scores.region_classes().tolist()
             scores.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the class of each region."""
+        checkpoint[REGION_CLASSES] = self.region_classes
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the class of each region from a checkpoint that has it."""
+        self.region_classes = checkpoint.get(REGION_CLASSES, self.region_classes)
 
 
 def mask_picture(mask: Tensor, num_classes: int) -> Tensor:

@@ -52,6 +52,8 @@ class ForegroundAE(OneCycle, Segmenter):
         lr: peak learning rate of a one-cycle schedule over the whole training (ours).
     """
 
+    names_regions = True
+
     def __init__(
         self,
         max_shift: int = 0,

@@ -48,6 +48,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
         ValueError: the settings contradict each other.
     """
 
+    names_regions = True
     mean: Tensor
     deviation: Tensor
     class_weights: Tensor | None
