@@ -131,9 +131,13 @@ class ZooCLI(LightningCLI):
             )
         except BaseException as error:
             self._leave_run_folder()
-            if isinstance(error, RuntimeError) and (reason := misfit(error, self.stored)):
+            if isinstance(error, RuntimeError) and (reason := misfit(error, self.stored, self._image_size())):
                 raise UserError(reason) from error
             raise
+
+    def _image_size(self) -> int | None:
+        model = getattr(self, "model", None)  # there is none if building it failed
+        return None if model is None else model.hparams.get("image_size")
 
     def _leave_run_folder(self) -> None:
         """Remove the folder of a run that failed before it wrote anything; say where the rest of another one lies."""
@@ -163,6 +167,9 @@ class ZooCLI(LightningCLI):
             own = set(inspect.signature(getattr(ZooTrainer, args[0])).parameters) - self.subcommands()[args[0]]
             raise UserError(explain(arguments, str(error), own)) from error
         options = self.config[verb]
+        seed = options.seed_everything
+        if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+            raise UserError(f"seed_everything is {seed}, and seeds lie between 0 and {2**32 - 1}. Give another.")
         refuse_other_image_size(arguments, options)
         needs_weights = verb not in ("fit", "bench")
         if needs_weights and options.get("ckpt_path") == UNTRAINED:
@@ -202,7 +209,7 @@ class ZooCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Refuse what would fail later, and start the clock."""
-        refuse_mismatch(self.model, self.datamodule)
+        refuse_mismatch(self.model, self.datamodule, self.stored)
         if self.subcommand == "fit":
             refuse_unmeasured(self.trainer, self.model, self.datamodule)
         self.started = time.perf_counter()

@@ -63,6 +63,15 @@ FILES = {
         "trainer: {logger: {class_path: CSVLoger}}",
         r"There is no logger 'CSVLoger'\. Did you mean 'CSVLogger'\?",
     ),
+    "bare callback": (
+        "trainer: {callbacks: Galery}",
+        r"There is no callback 'Galery'\. Did you mean 'Gallery'\?",
+    ),
+    "family": (
+        "model: {class_path: ShiftInvariantAE, init_args: {family: Shfit}}",
+        r"There is no family 'Shfit'\. Did you mean 'Shift'\?",
+    ),
+    "seed": ("seed_everything: -3", r"seed_everything is -3, and seeds lie between 0 and"),
     "yaml": ("model: {init_args: {width: 3}", r"bad\.yaml, line \d+, column \d+ is not valid YAML: .*\. Mend"),
     "tabs": ("model:\n\tinit_args: {}", r"bad\.yaml, line 2, column 1 is not valid YAML: .*\. Mend"),
     "list": ("- 1\n- 2", r"bad\.yaml holds no settings\. A config is a mapping"),

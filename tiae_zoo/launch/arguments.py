@@ -8,6 +8,7 @@ from pathlib import Path
 from tiae_zoo import runs
 from tiae_zoo.checkpoints import find_pretrained, is_pretrained
 from tiae_zoo.launch.processes import tell
+from tiae_zoo.messages import UserError
 from tiae_zoo.shipped import find_config
 
 CONFIG_OPTIONS = ("--config", "-c")
@@ -47,6 +48,9 @@ def with_run_config(arguments: list[str]) -> list[str]:
     """Return the arguments with the config that belongs to `--ckpt_path`, where no config and model is given.
 
     That of the run that wrote the file, or of pretrained weights.
+
+    Raises:
+        UserError: there is no such checkpoint, nor anything else that tells the method.
     """
     given = {argument.partition("=")[0] for argument in arguments}
     if given & {*CONFIG_OPTIONS, "--model", "--help", "-h"}:
@@ -58,4 +62,6 @@ def with_run_config(arguments: list[str]) -> list[str]:
         if config is not None:
             tell(f"Using the config of the checkpoint's own run: {config}")
             return [arguments[0], "--config", str(config), *arguments[1:]]
+        if checkpoint.endswith(".ckpt") and "://" not in checkpoint and not Path(checkpoint).exists():
+            raise UserError(f"There is no checkpoint {checkpoint!r}. Give the path of one, or a --config as well.")
     return arguments

@@ -121,17 +121,23 @@ def follow_channels(stored: dict[str, Any], asked: Namespace, options: Namespace
         data.init_args.channels = channels
 
 
-def refuse_mismatch(model: LightningModule, data: LightningDataModule | None) -> None:
+def refuse_mismatch(model: LightningModule, data: LightningDataModule | None, stored: dict[str, Any]) -> None:
     """Compare what the model was built for with what the data give, before a network does in the middle of a step.
+
+    Args:
+        model: as built.
+        data: as built, if there are some.
+        stored: the hyper-parameters of the checkpoint, if there is one: nothing can be added to those.
 
     Raises:
         UserError: the channels of the images or the classes of the masks differ.
     """
     channels, built_for = getattr(data, "channels", None), model.hparams.get("image_channels")
     if None not in (channels, built_for) and channels != built_for:
+        way = "choose another checkpoint" if stored else f"add --model.image_channels {channels}"
         raise UserError(
             f"The data's images have {channels} channel(s), and the model is built for {built_for}. "
-            f"Choose other data, or add --model.image_channels {channels}."
+            f"Choose other data, or {way}."
         )
     classes = getattr(data, "num_classes", None)
     if isinstance(model, Segmenter) and getattr(data, "scored", False) and classes != model.num_classes:
@@ -159,11 +165,22 @@ def refuse_unmeasured(trainer: Trainer, model: LightningModule, data: LightningD
             )
 
 
-def misfit(error: RuntimeError, stored: dict[str, Any]) -> str | None:
-    """Return why a checkpoint's weights do not fit the model, or nothing if `error` is about something else."""
+def misfit(error: RuntimeError, stored: dict[str, Any], image_size: int | None = None) -> str | None:
+    """Return why a checkpoint's weights do not fit the model, or nothing if `error` is about something else.
+
+    Args:
+        error: what loading the weights raised.
+        stored: the checkpoint's hyper-parameters.
+        image_size: of the model that was to take the weights, in pixels, if it has one.
+    """
     first, _, rest = str(error).partition("\n")
     if "loading state_dict" not in first:
         return None
+    if image_size is not None and stored.get("image_size", image_size) != image_size:
+        return (
+            f"The checkpoint is for images of {stored['image_size']} px, and the data gives {image_size} px. "
+            f"Set --data.image_size {stored['image_size']}, or leave it out."
+        )
     reasons = [line.strip() for line in rest.splitlines()]
     more = f" (and {len(reasons) - 2} more)" if len(reasons) > 2 else ""
     values = ", ".join(f"{name}={value}" for name, value in stored.items() if not name.startswith("_"))

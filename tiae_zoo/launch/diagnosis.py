@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import yaml
 from jsonargparse import Namespace
@@ -153,8 +153,8 @@ def _unknown(given: Given, classes: dict[str, type], options: set[str]) -> str:
             return f"The trainer has no option {name!r}.{did_you_mean(name, known)}"
         for item in given.value if isinstance(given.value, list) else [given.value]:
             base = {"callbacks": Callback, "logger": Logger}.get(name)
-            wanted = item.get("class_path") if isinstance(item, Mapping) else None
-            if base and wanted and find_class(wanted, base) is None:
+            wanted = item.get("class_path") if isinstance(item, Mapping) else item
+            if base and isinstance(wanted, str) and wanted.isidentifier() and find_class(wanted, base) is None:
                 return _no_class(wanted, f"trainer.{name}", base)
     return ""
 
@@ -173,8 +173,19 @@ def _unknown_of_class(given: Given, top: str, rest: str, classes: dict[str, type
         return ""
     parameters = arguments_of(classes[top])
     if parameters is None or name in parameters:
+        base = _abstract_class_of(classes[top], name)
+        wanted = given.value if rest.removeprefix("init_args.") == name else None
+        if base and isinstance(wanted, str) and wanted.isidentifier() and find_class(wanted, base) is None:
+            return _no_class(wanted, name, base)
         return ""
     return f"{classes[top].__name__} has no argument {name!r}.{did_you_mean(name, parameters)}"
+
+
+def _abstract_class_of(cls: type, argument: str) -> type | None:
+    """Return the abstract class whose subclasses an argument takes, if it takes some."""
+    hint = get_type_hints(vars(cls).get("__init__", object.__init__)).get(argument)
+    kinds = get_args(hint) or (hint,)
+    return next((kind for kind in kinds if inspect.isabstract(kind)), None)
 
 
 def arguments_of(cls: type) -> list[str] | None:
@@ -192,7 +203,7 @@ def arguments_of(cls: type) -> list[str] | None:
 
 def _no_class(name: str, key: str, base: type) -> str:
     known = [found.__name__ for found in subclasses(base)]
-    return f"There is no {KINDS[key]} {name!r}.{did_you_mean(name.rpartition('.')[2], known)}"
+    return f"There is no {KINDS.get(key, key)} {name!r}.{did_you_mean(name.rpartition('.')[2], known)}"
 
 
 def find_class(name: str, base: type) -> type | None:
