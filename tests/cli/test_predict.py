@@ -82,7 +82,7 @@ def test_masks_become_pictures_named_like_the_images(fitted: Zoo) -> None:
 
 
 def test_redraws_of_a_method_that_draws_nothing_are_refused(zoo: Zoo) -> None:
-    outcome = zoo("predict", "--config", "toy.yaml", "--redraws", "true")
+    outcome = zoo("predict", "--config", "toy.yaml", "--redraws", "true", "--ckpt_path", "untrained")
     assert outcome.status == 1
     assert "ToyMethod has no `gallery` to draw. Leave out --redraws." in outcome.err
 
