@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from base64 import b64encode
 from collections.abc import Mapping
@@ -19,9 +20,15 @@ from tiae_zoo.demo.choices import Choice
 from tiae_zoo.demo.looking import Dropped, Seen, look
 from tiae_zoo.messages import UserError
 
-TITLE = "Find the object"
+LOG = logging.getLogger(__name__)
+TITLE = "tiae-zoo: find the object"
 PRIVACY = "Pictures stay in the memory of the computer that runs this page: none is kept on disk or sent elsewhere."
 MOST_BYTES = 50 * 2**20  # of a picture
+BLUE = "#1d5f9e"  # dark enough for white text on it
+STYLE = """
+.q-uploader__subtitle { display: none }  /* bytes and per cent of an upload that takes no time */
+.q-field__native span { white-space: normal; overflow-wrap: anywhere }  /* ends of paths tell checkpoints apart */
+"""
 WIDE = "width: 100%; max-width: 72rem; margin: 0 auto"
 BESIDE = "display: grid; gap: 1rem; width: 100%; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr))"
 
@@ -64,8 +71,9 @@ def free_port(host: str, port: int) -> int:
         with socket.create_server((host, port)) as server:
             return int(server.getsockname()[1])
     except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # Python adds the address
         raise UserError(
-            f"The page cannot be served at {host}, port {port} ({error.strerror}). Give another --port or --host."
+            f"The page cannot be served at {host}, port {port} ({reason}). Give another --port or --host."
         ) from error
 
 
@@ -84,6 +92,8 @@ class Visit:
     def __init__(self, choices: Mapping[str, Choice]) -> None:
         self.choices = choices
         self.dropped: Dropped | None = None
+        ui.colors(primary=BLUE)
+        ui.add_css(STYLE)
         with ui.column().style(WIDE):
             ui.label(TITLE).props("role=heading aria-level=1").classes("text-h5")
             with ui.element().style(BESIDE):
@@ -123,6 +133,9 @@ class Visit:
             seen = await run.io_bound(look, self.choices[self.model.value], self.dropped)
         except UserError as error:
             problem = str(error)
+        except Exception:
+            LOG.exception("%s failed on %s", *asked)
+            problem = "Something went wrong; the terminal that serves this page tells what. Try another picture."
         if asked != (self.model.value, self.dropped):  # a later picture or method is on its way
             return
         self.busy.set_visibility(False)
@@ -161,7 +174,8 @@ def show_picture(title: str, content: bytes, picture: Image.Image, file: str) ->
     with ui.column().classes("w-full"):
         with ui.row().classes("w-full items-center justify-between"):
             ui.label(title).classes("text-subtitle1")
-            ui.button("Save", icon="download", on_click=lambda: ui.download.content(content, file)).props("flat dense")
+            save = partial(ui.download.content, content, file)
+            ui.button("Save", icon="download", color=None, on_click=save).props("flat dense")
         image = ui.image(data_url(content, kind)).props(f'alt="{title}" fit=contain no-spinner')
         image.style(f"aspect-ratio: {picture.width} / {picture.height}; max-height: 75vh")
 
