@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,9 +59,24 @@ def served(redo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     told = process.stdout.readline()  # nothing if it has ended
     if not told:
         raise AssertionError(process.communicate()[1])
-    yield Served(told.split()[1], process, folder)
+    url = told.split()[1]
+    assert urlsplit(url).hostname == "127.0.0.1"
+    wait_for(urlsplit(url).port)
+    yield Served(url, process, folder)
     process.kill()
     process.communicate()
+
+
+def wait_for(port: int | None) -> None:
+    """Wait until the server listens: it speaks a moment before."""
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port or 0)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"Nothing listens at port {port}.")
 
 
 @pytest.fixture(scope="module")

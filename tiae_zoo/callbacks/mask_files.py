@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
+from scipy.ndimage import minimum_filter
 from torch import Tensor
 
 from tiae_zoo.callbacks.drawing import COLOURS
@@ -70,8 +71,7 @@ def overlaid(picture: Image.Image, winner: Bytes) -> Image.Image:
     palette = np.array([(0, 0, 0), *islice(cycle(COLOURS), 255)], np.float32)
     pixels = pixels * light + palette[winner] * TINT
     width = max(winner.shape) // OUTLINE // 2 * 2 + 3  # odd
-    eroded = np.asarray(Image.fromarray(winner).filter(ImageFilter.MinFilter(width)))
-    edge = (eroded != winner) & (winner > 0)
+    edge = (minimum_filter(winner, width, mode="nearest") != winner) & (winner > 0)
     pixels[edge] = palette[winner[edge]]
     return Image.fromarray(np.rint(pixels).astype(np.uint8))
 

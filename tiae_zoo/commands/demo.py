@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from importlib.util import find_spec
 
 from tiae_zoo.messages import UserError
@@ -37,10 +38,11 @@ def main(arguments: list[str]) -> int:
     if find_spec("nicegui") is None:
         raise UserError('The page needs NiceGUI, which is not installed. Run: pip install "tiae-zoo[demo]"')
 
-    from tiae_zoo.demo.choices import find_choices  # loads PyTorch: seconds
-    from tiae_zoo.demo.page import serve
+    with suppress(KeyboardInterrupt):
+        from tiae_zoo.demo.choices import find_choices  # loads PyTorch: seconds
+        from tiae_zoo.demo.page import serve
 
-    serve(find_choices(options.models), options.host, options.port, options.open)
+        serve(find_choices(options.models), options.host, options.port, options.open)
     return 0
 
 

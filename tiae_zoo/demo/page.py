@@ -6,7 +6,6 @@ import logging
 import socket
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import PurePath
@@ -34,7 +33,7 @@ BESIDE = "display: grid; gap: 1rem; width: 100%; grid-template-columns: repeat(a
 
 
 def serve(choices: Mapping[str, Choice], host: str, port: int, open_browser: bool) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, which is raised.
 
     Args:
         choices: the methods on offer, by name.
@@ -48,17 +47,16 @@ def serve(choices: Mapping[str, Choice], host: str, port: int, open_browser: boo
     port = free_port(host, port)
     MultiPartParser.spool_max_size = MOST_BYTES  # uploads above it, else above 1 MB, would go through the disk
     app.on_startup(lambda: print(f"Open http://{host}:{port} in a browser; Ctrl-C ends it.", flush=True))  # noqa: T201
-    with suppress(KeyboardInterrupt):
-        ui.run(
-            partial(build, choices),
-            host=host,
-            port=port,
-            title=TITLE,
-            show=open_browser,
-            dark=None,  # as the reader's system
-            reload=False,
-            show_welcome_message=False,
-        )
+    ui.run(
+        partial(Visit, choices),
+        host=host,
+        port=port,
+        title=TITLE,
+        show=open_browser,
+        dark=None,  # as the reader's system
+        reload=False,
+        show_welcome_message=False,
+    )
 
 
 def free_port(host: str, port: int) -> int:
@@ -75,11 +73,6 @@ def free_port(host: str, port: int) -> int:
         raise UserError(
             f"The page cannot be served at {host}, port {port} ({reason}). Give another --port or --host."
         ) from error
-
-
-def build(choices: Mapping[str, Choice]) -> None:
-    """Fill the page of one visitor."""
-    Visit(choices)
 
 
 class Visit:
