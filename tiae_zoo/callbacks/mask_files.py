@@ -1,4 +1,4 @@
-"""Masks of the network's size as files of the picture's own size."""
+"""Masks of the network's size as pictures and files of the picture's own size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
+from scipy.ndimage import minimum_filter
 from torch import Tensor
 
 from tiae_zoo.callbacks.drawing import COLOURS
@@ -46,31 +47,41 @@ def strongest(masks: Iterator[tuple[int, Floats]]) -> Bytes:
     return winner
 
 
-def save_mask(winner: Bytes, path: Path) -> None:
-    """Write a palette PNG: pixel values are the regions' values, which any viewer shows in colours."""
+def palette_picture(winner: Bytes) -> Image.Image:
+    """Return a palette picture: pixel values are the regions' values, which any viewer shows in colours."""
     picture = Image.fromarray(winner).convert("P")
     picture.putpalette([*BACKGROUND, *islice(cycle(chain(*COLOURS)), 3 * 255)])
-    _save(picture, path)
+    return picture
+
+
+def save_mask(winner: Bytes, path: Path) -> None:
+    """Write :func:`palette_picture` as a PNG."""
+    save_picture(palette_picture(winner), path)
 
 
 def save_soft(mask: Floats, path: Path) -> None:
     """Write a soft mask as a grey PNG, 255 for 1."""
-    _save(Image.fromarray(np.rint(mask.clip(0, 1) * 255).astype(np.uint8)), path)
+    save_picture(Image.fromarray(np.rint(mask.clip(0, 1) * 255).astype(np.uint8)), path)
 
 
-def save_overlay(picture: Image.Image, winner: Bytes, path: Path) -> None:
-    """Write the picture as a JPEG, its objects tinted and outlined in their colours, the background dimmed."""
+def overlaid(picture: Image.Image, winner: Bytes) -> Image.Image:
+    """Return the picture in RGB, its objects tinted and outlined in their colours, the background dimmed."""
     pixels = np.asarray(picture.convert("RGB")).astype(np.float32)
     light = np.where(winner == 0, DIM, 1 - TINT)[..., None]
     palette = np.array([(0, 0, 0), *islice(cycle(COLOURS), 255)], np.float32)
     pixels = pixels * light + palette[winner] * TINT
     width = max(winner.shape) // OUTLINE // 2 * 2 + 3  # odd
-    eroded = np.asarray(Image.fromarray(winner).filter(ImageFilter.MinFilter(width)))
-    edge = (eroded != winner) & (winner > 0)
+    edge = (minimum_filter(winner, width, mode="nearest") != winner) & (winner > 0)
     pixels[edge] = palette[winner[edge]]
-    _save(Image.fromarray(np.rint(pixels).astype(np.uint8)), path)
+    return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def save_overlay(picture: Image.Image, winner: Bytes, path: Path) -> None:
+    """Write :func:`overlaid` as a JPEG."""
+    save_picture(overlaid(picture, winner), path)
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, quality=JPEG_QUALITY)  # PNGs have none

@@ -16,13 +16,12 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from PIL import Image
 from torch import Tensor
 
-from tiae_zoo.callbacks.drawing import save_grid, to_pictures
-from tiae_zoo.callbacks.mask_files import enlarged, save_mask, save_overlay, save_soft, strongest
-from tiae_zoo.callbacks.pictures import gallery_columns
-from tiae_zoo.callbacks.region_values import RegionValues, border_contact, by_border, by_classes
+from tiae_zoo.callbacks.drawing import to_pictures
+from tiae_zoo.callbacks.found import Found, found_in
+from tiae_zoo.callbacks.mask_files import save_mask, save_overlay, save_picture, save_soft
+from tiae_zoo.callbacks.region_values import RegionValues, border_contact, by_border, known_values
 from tiae_zoo.messages import UserError
 from tiae_zoo.runs import write_json
-from tiae_zoo.squares import joined
 
 RECORD_FILE = "predictions.json"
 LOOK_AT = 32  # pictures, where the object is told by the border
@@ -115,7 +114,7 @@ class PredictionWriter(BasePredictionWriter):
         elif isinstance(prediction, Tensor) and prediction.ndim == 4:
             self.regions = self.regions or self._choose(trainer, pl_module)
             for place, rows in found:
-                self._write_picture(trainer, pl_module, place, batch, rows, whole(prediction, batch, rows))
+                self._write_picture(trainer, pl_module, place, found_in_rows(batch, prediction, rows))
         else:
             raise TypeError(
                 f"{type(pl_module).__name__}.predict_step returned {type(prediction).__name__}, which cannot be "
@@ -142,36 +141,30 @@ class PredictionWriter(BasePredictionWriter):
     def _file(self, place: int) -> str:
         return self.files[place] if place < len(self.files) else f"{place:06d}"
 
-    def _write_picture(
-        self, trainer: Trainer, method: LightningModule, place: int, batch: Any, rows: range, mask: Tensor
-    ) -> None:
+    def _write_picture(self, trainer: Trainer, method: LightningModule, place: int, found: Found) -> None:
         file = self._file(place)
         values = self.regions.values if self.regions else []
-        middle = batch["image"][(rows.start + rows.stop) // 2][None]
-        height, width = batch["size"][rows.start].tolist() if "size" in batch else mask.shape[1:]
-        size = (int(height), int(width))
-        winner = strongest(enlarged(mask, values, size))
+        winner = found.winner(values)
         save_mask(winner, self.folder / "masks" / f"{file}.png")
         if self.soft:
-            for value, soft in enlarged(mask, values, size):
+            for value, soft in found.soft(values):
                 save_soft(soft, self.folder / "soft" / str(value) / f"{file}.png")
         if self.overlays:
-            save_overlay(original(trainer, place, middle), winner, self.folder / "overlays" / f"{file}.jpg")
+            save_overlay(original(trainer, place, found.middle), winner, self.folder / "overlays" / f"{file}.jpg")
         if self.redraws:
-            save_grid(gallery_columns(method, {"image": middle}), self.folder / "redraws" / f"{file}.png")
+            save_picture(found.redraws(method), self.folder / "redraws" / f"{file}.png")
 
     def _choose(self, trainer: Trainer, method: LightningModule) -> RegionValues:
         """Return which region is the object: as the method knows it, else by the borders of the first pictures."""
-        classes = getattr(method, "region_classes", None)
-        if classes is not None:
-            return by_classes(classes, by_design=getattr(method, "names_regions", False))
+        if (known := known_values(method)) is not None:
+            return known
         contact: list[Tensor] = []
         for batch in trainer.datamodule.predict_dataloader():  # type: ignore[attr-defined]  # the same on every process
             batch = trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(batch))
             with trainer.precision_plugin.predict_step_context():
                 masks = method.predict_step(batch, 0)
             found = self._pictures(batch, None, len(masks))
-            contact += [border_contact(whole(masks, batch, rows)).cpu() for _, rows in found]
+            contact += [border_contact(found_in_rows(batch, masks, rows).mask).cpu() for _, rows in found]
             if len(contact) >= LOOK_AT:
                 break
         shares = torch.stack(contact).mean(0) if contact else torch.zeros(masks.shape[1])
@@ -207,10 +200,10 @@ class PredictionWriter(BasePredictionWriter):
         return "\n".join(lines)
 
 
-def whole(masks: Tensor, batch: Any, rows: range) -> Tensor:
-    """Return the soft mask (R, h, w) of one picture of a batch, given its rows among masks (B, R, S, S)."""
-    own = masks[rows.start : rows.stop].float()
-    return joined(own, *batch["size"][rows.start].tolist()) if "size" in batch else own[0]
+def found_in_rows(batch: Any, masks: Tensor, rows: range) -> Found:
+    """Return what was found in one picture of a batch, given its rows among masks (B, R, S, S)."""
+    own = slice(rows.start, rows.stop)
+    return found_in(batch["image"][own], masks[own], batch["size"][rows.start].tolist() if "size" in batch else None)
 
 
 def original(trainer: Trainer, place: int, image: Tensor) -> Image.Image:

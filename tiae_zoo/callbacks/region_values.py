@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,12 @@ class RegionValues:
 
     values: list[int]
     chosen_by: str
+
+
+def known_values(method: Any) -> RegionValues | None:
+    """Return what the method itself knows of its regions, None if nothing."""
+    classes = getattr(method, "region_classes", None)
+    return None if classes is None else by_classes(classes, by_design=getattr(method, "names_regions", False))
 
 
 def by_classes(classes: Sequence[int], by_design: bool) -> RegionValues:

@@ -7,5 +7,6 @@ COMMANDS = {
     "convert": "turn the weights that a method's authors published into a checkpoint",
     "report": "put the results of finished runs side by side, with the papers' numbers",
     "discover": "find the typical patterns of a page without labels",
+    "demo": "open a page in the browser that finds objects in pictures dropped on it",
 }
 """Each verb and what it does, in one line."""

@@ -91,7 +91,7 @@ def load_method(name: str) -> tuple[Path, ShiftInvariantAE]:
     Raises:
         UserError: there is none, or it is of another method or of images that are no patches of a page.
     """
-    from tiae_zoo.launch.checkpoint import find_checkpoint, misfit, stored_hyperparameters
+    from tiae_zoo.launch.checkpoint import find_checkpoint, restored, stored_hyperparameters
     from tiae_zoo.methods import ShiftInvariantAE
 
     path = Path(find_checkpoint(name, HOME))
@@ -104,14 +104,7 @@ def load_method(name: str) -> tuple[Path, ShiftInvariantAE]:
         raise UserError(
             f"{path} was trained on images of {stored['image_channels']} channels, and a page has one. {way}"
         )
-    try:
-        return path, ShiftInvariantAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path} is no checkpoint file of `tiae-zoo fit`. {way}") from error
-    except RuntimeError as error:
-        if reason := misfit(error, stored):
-            raise UserError(f"{path}: {reason}\n{way}") from error
-        raise
+    return path, restored(ShiftInvariantAE, path)
 
 
 def _pixels(text: str) -> int:

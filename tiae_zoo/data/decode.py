@@ -6,7 +6,7 @@ Geometry is the papers': the shorter side is resized to `size`, then the centre 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -93,8 +93,8 @@ def decode(
     return small, rule(square(mask, size, "nearest"))
 
 
-def load_image(path: Path, turn: bool) -> Image.Image:
-    """The file as Pillow reads it; if `turn`, as the camera was held.
+def load_image(path: Path | BinaryIO, turn: bool) -> Image.Image:
+    """The file, on disk or in memory, as Pillow reads it; if `turn`, as the camera was held.
 
     Raises:
         DamagedImageError: it cannot be decoded.

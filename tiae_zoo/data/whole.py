@@ -53,13 +53,12 @@ class WholePictures(ZooDataset):
         path = self.items[index].image
         try:
             image = load_image(path, self.turn)
-            pixels = torch.from_numpy(to_squares(image, self.size, self.resize, self.shades))
+            sample = squares_of(image, self.size, self.resize, self.shades)
         except (DamagedImageError, DataError) as error:
             black = torch.zeros(1, 3 if self.shades is None else 1, self.size, self.size)
             why = str(error).removeprefix(f"{path.name}: ")
             return {"image": black, "index": index, "size": torch.tensor([self.size] * 2), "problem": why}
-        size = torch.tensor([image.height, image.width])
-        return {"image": pixels.float().div_(255), "index": index, "size": size, "problem": ""}
+        return {**sample, "index": index, "problem": ""}
 
     @staticmethod
     def collate(samples: list[Sample]) -> dict[str, Any]:
@@ -71,3 +70,19 @@ class WholePictures(ZooDataset):
             "size": torch.stack([sample["size"] for sample in rows]),
             "problem": [sample["problem"] for sample in rows],
         }
+
+
+def squares_of(image: Image.Image, size: int, resize: Resize, shades: Grey | None) -> Sample:
+    """What a network sees of a whole picture, and the picture's own size.
+
+    Args:
+        image: Of whatever kind.
+        size: Side S of the squares in pixels.
+        resize: How the picture is interpolated.
+        shades: How it becomes grey; None: it stays in colour.
+
+    Returns:
+        image float32 (N, C, S, S) in [0, 1], the squares that cover it, and size (2,), its height and width in pixels.
+    """
+    pixels = torch.from_numpy(to_squares(image, size, resize, shades))
+    return {"image": pixels.float().div_(255), "size": torch.tensor([image.height, image.width])}

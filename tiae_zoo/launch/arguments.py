@@ -56,12 +56,18 @@ def with_run_config(arguments: list[str]) -> list[str]:
     if given & {*CONFIG_OPTIONS, "--model", "--help", "-h"}:
         return arguments
     for _, checkpoint in option_values(arguments, "--ckpt_path"):
-        if is_pretrained(checkpoint) and not Path(checkpoint).exists():
-            return [arguments[0], "--config", str(find_config(find_pretrained(checkpoint)["config"])), *arguments[1:]]
-        config = runs.config_beside(Path(checkpoint))
+        config = config_of(checkpoint)
         if config is not None:
-            tell(f"Using the config of the checkpoint's own run: {config}")
+            if config == runs.config_beside(Path(checkpoint)):
+                tell(f"Using the config of the checkpoint's own run: {config}")
             return [arguments[0], "--config", str(config), *arguments[1:]]
         if checkpoint.endswith(".ckpt") and "://" not in checkpoint and not Path(checkpoint).exists():
             raise UserError(f"There is no checkpoint {checkpoint!r}. Give the path of one, or a --config as well.")
     return arguments
+
+
+def config_of(checkpoint: str) -> Path | None:
+    """Return the config of the run that wrote a checkpoint, or of pretrained weights; None if there is none."""
+    if is_pretrained(checkpoint) and not Path(checkpoint).exists():
+        return find_config(find_pretrained(checkpoint)["config"])
+    return runs.config_beside(Path(checkpoint))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jsonargparse import Namespace
@@ -15,6 +15,9 @@ from tiae_zoo import runs
 from tiae_zoo.checkpoints import as_checkpoint, is_pretrained, pretrained
 from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.methods import Segmenter
+from tiae_zoo.networks.layers import weights_to_be_loaded
+
+Method = TypeVar("Method", bound=LightningModule)
 
 UNTRAINED = "untrained"  # what to give for a checkpoint where random weights are meant
 
@@ -79,6 +82,27 @@ def stored_hyperparameters(path: str) -> dict[str, Any]:
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise refused from error
     return dict(content.get("hyper_parameters", {})) if isinstance(content, dict) else {}
+
+
+def restored(kind: type[Method], path: Path) -> Method:
+    """Return the method in a checkpoint file, on the CPU, in evaluation mode.
+
+    Args:
+        kind: its class.
+        path: of the file.
+
+    Raises:
+        UserError: the file is no checkpoint of `tiae-zoo fit`, or its weights do not fit the class.
+    """
+    try:
+        with weights_to_be_loaded():
+            return kind.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path} is no checkpoint file of `tiae-zoo fit`. Give another.") from error
+    except RuntimeError as error:
+        if reason := misfit(error, stored_hyperparameters(str(path))):
+            raise UserError(f"{path}: {reason}") from error
+        raise
 
 
 def differences(stored: dict[str, Any], asked: Namespace, used: Namespace) -> list[str]:

@@ -1,0 +1,1 @@
+"""A page in the browser that finds objects in pictures dropped on it."""
