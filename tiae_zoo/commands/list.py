@@ -37,7 +37,7 @@ def inventory() -> dict[str, dict[str, str]]:
 def exported_classes(package: Path) -> dict[str, str]:
     """Return the classes that a package's `__init__.py` offers for use, with the first line of their docstrings.
 
-    Its imports are the one list of what there is. Bases (from base.py), errors and functions are left out.
+    Its imports are the one list of what there is. Bases (from base.py, or called so), errors and functions are left out.
 
     Args:
         package: folder of the package; its `__init__.py` imports the names from its own modules.
@@ -52,7 +52,9 @@ def exported_classes(package: Path) -> dict[str, str]:
         names = {alias.name for alias in statement.names}
         for node in _parse(module).body:
             if isinstance(node, ast.ClassDef) and node.name in names and not node.name.endswith("Error"):
-                found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+                line = (ast.get_docstring(node) or "").partition("\n")[0]
+                if not line.startswith("Base of "):
+                    found[node.name] = line
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
