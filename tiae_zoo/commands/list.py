@@ -37,7 +37,8 @@ def inventory() -> dict[str, dict[str, str]]:
 def exported_classes(package: Path) -> dict[str, str]:
     """Return the classes that a package's `__init__.py` offers for use, with the first line of their docstrings.
 
-    Its imports are the one list of what there is. Bases (from base.py, or called so), errors and functions are left out.
+    Its imports are the one list of what there is. Bases (from base.py, or described as such), errors and functions are
+    left out.
 
     Args:
         package: folder of the package; its `__init__.py` imports the names from its own modules.
