@@ -1,17 +1,17 @@
 """Pictures of what a method sees and makes, along the training and at the test."""
 
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
 from tiae_zoo.callbacks.drawing import save_grid
-from tiae_zoo.callbacks.picture_maker import PictureMaker
-from tiae_zoo.callbacks.pictures import FirstImages, free_path, gallery_columns, name_and_heading, publish
+from tiae_zoo.callbacks.picture_maker import FirstImagesMaker
+from tiae_zoo.callbacks.pictures import free_path, gallery_columns, name_and_heading, publish
 
 
-class Gallery(PictureMaker):
+class Gallery(FirstImagesMaker):
     """Draw the columns that the method's `gallery` gives for the first images of the validation and the test set.
 
     A method takes part by offering `gallery(batch) -> dict[str, Tensor]`: column title -> images (B, C, H, W) in
@@ -31,9 +31,6 @@ class Gallery(PictureMaker):
         ValueError: for a number below 1.
     """
 
-    def __init__(self, num_images: int = 8, every_n_validations: int = 1) -> None:
-        super().__init__(num_images, every_n_validations)
-
     def takes(self, method: LightningModule) -> bool:
         """Return whether the method has a gallery; a warning tells if it has none."""
         offered = callable(getattr(method, "gallery", None))
@@ -44,19 +41,8 @@ class Gallery(PictureMaker):
             )
         return offered
 
-    def begin(self) -> None:
-        """Collect anew."""
-        self._images = FirstImages(self.num_images)
-
-    def look(self, method: LightningModule, batch: dict[str, Any], outputs: Any) -> None:
-        """Collect images until there are enough."""
-        self._images.add(batch)
-
-    def draw(self, trainer: Trainer, method: LightningModule, folder: Path) -> None:
+    def draw_batch(self, trainer: Trainer, method: LightningModule, batch: dict[str, Tensor], folder: Path) -> None:
         """Draw the columns of the first images."""
-        batch = self._images.take()
-        if not batch:
-            return
         columns = gallery_columns(method, batch)  # on every process: a sharded model needs all of them
         if trainer.is_global_zero:
             name, heading = name_and_heading(trainer)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
-from tiae_zoo.callbacks.pictures import pictures_folder
+from tiae_zoo.callbacks.pictures import FirstImages, pictures_folder
 
 
 class PictureMaker(Callback, ABC):
@@ -95,3 +96,35 @@ class PictureMaker(Callback, ABC):
 
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
+
+
+class FirstImagesMaker(PictureMaker):
+    """Collect the first images of the set; a subclass says what is drawn of them.
+
+    Args:
+        num_images: how many.
+        every_n_validations: draw the first validation and every n-th after it.
+
+    Raises:
+        ValueError: for a number below 1.
+    """
+
+    def __init__(self, num_images: int = 8, every_n_validations: int = 1) -> None:
+        super().__init__(num_images, every_n_validations)
+
+    @abstractmethod
+    def draw_batch(self, trainer: Trainer, method: LightningModule, batch: dict[str, Tensor], folder: Path) -> None:
+        """Draw the first images, as one batch; called on every process that saw some."""
+
+    def begin(self) -> None:
+        """Collect anew."""
+        self._images = FirstImages(self.num_images)
+
+    def look(self, method: LightningModule, batch: dict[str, Any], outputs: Any) -> None:
+        """Collect images until there are enough."""
+        self._images.add(batch)
+
+    def draw(self, trainer: Trainer, method: LightningModule, folder: Path) -> None:
+        """Draw what was collected."""
+        if batch := self._images.take():
+            self.draw_batch(trainer, method, batch, folder)
