@@ -1,14 +1,17 @@
 """What every test finds: small data, a cache of its own, and no way to write outside pytest's folders."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes import write_all
 from tests.range_server import RangeServer, serve
 
+PATIENCE = 120_000  # ms until a browser counts as hung: the machine may be busy
 REAL_DATA = os.environ.get("TIAE_ZOO_DATA")
 
 
@@ -64,3 +67,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("realdata"):
                 item.add_marker(pytest.mark.skip(reason="needs TIAE_ZOO_DATA"))
+
+
+@pytest.fixture(scope="module")  # its event loop is in the way of other tests
+def browser() -> Iterator[Any]:
+    """The system's Chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("needs a Chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=PATIENCE)
+        yield chromium
+        chromium.close()

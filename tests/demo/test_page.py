@@ -19,13 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import PATIENCE
+
 pytest.importorskip("nicegui")
-playwright = pytest.importorskip("playwright.sync_api")
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 120_000  # ms: the machine may be busy
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="needs a Chromium")]
+pytestmark = pytest.mark.slow
 
 FILE_IN_HAND = """([name, content]) => {
   const hand = new DataTransfer(), bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
@@ -77,15 +75,6 @@ def wait_for(port: int | None) -> None:
         else:
             return
     raise AssertionError(f"Nothing listens at port {port}.")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A Chromium."""
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"], timeout=PATIENCE)
-        yield chromium
-        chromium.close()
 
 
 def drop(page: Any, path: Path) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tests.conftest import PATIENCE
 from tests.report.finished_runs import write_run
 from tiae_zoo.messages import UserError
 from tiae_zoo.report import find_results, write_report
@@ -21,21 +18,17 @@ from tiae_zoo.report.charts import sweep_figure
 from tiae_zoo.report.page import embedded
 from tiae_zoo.report.tables import make_tables
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MEASURE = """<script>
-addEventListener("load", () => {
+MEASURE = """async () => {
   document.querySelectorAll("details").forEach((each) => { each.open = true; });
   const page = document.documentElement, images = [...document.images], charts = [...document.querySelectorAll("svg")];
   images.forEach((each) => { each.loading = "eager"; });
-  Promise.all(images.map((each) => each.decode())).then(() => {
-    document.title = JSON.stringify({
-      overflow: page.scrollWidth - page.clientWidth, width: page.clientWidth,
-      images: images.map((each) => each.naturalWidth), charts: charts.map((each) => each.getBoundingClientRect().width),
-      ink: getComputedStyle(document.body).color, text: document.body.innerText,
-    });
-  });
-});
-</script>"""
+  await Promise.all(images.map((each) => each.decode()));
+  return {
+    overflow: page.scrollWidth - page.clientWidth, width: page.clientWidth,
+    images: images.map((each) => each.naturalWidth), charts: charts.map((each) => each.getBoundingClientRect().width),
+    ink: getComputedStyle(document.body).color, text: document.body.innerText,
+  };
+}"""
 
 
 @pytest.fixture
@@ -117,35 +110,29 @@ def test_any_number_of_a_config_is_an_x_and_nothing_else(tmp_path: Path) -> None
     assert not any((tmp_path / "report").iterdir())
 
 
-def browse(page: Path, width: int, *options: str) -> dict[str, Any]:
-    """Open a page in a browser `width` px wide and return what it measures there."""
-    probe = page.with_name("probe.html")
-    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
-    command = [str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
-    command += [f"--user-data-dir={page.parent / 'browser'}", "--virtual-time-budget=10000", *options, "--dump-dom"]
-    for _ in range(5):  # on a busy machine the browser's time can be up before the pictures are decoded
-        done = subprocess.run([*command, probe.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-        if measured := re.search(r"<title>({.*?})</title>", done.stdout, re.DOTALL):
-            return dict(json.loads(html.unescape(measured[1])))
-    raise AssertionError("The page was never measured.")
+def seen(browser: Any, page: Path, width: int, color_scheme: str = "light") -> dict[str, Any]:
+    """What a browser `width` px wide shows of a page."""
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=color_scheme)
+    opened.set_default_timeout(PATIENCE)
+    opened.goto(page.as_uri())
+    measured = dict(opened.evaluate(MEASURE))
+    opened.close()
+    return measured
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs a Chromium")
 @pytest.mark.parametrize("width", [390, 1400])
-def test_a_browser_shows_all_of_it_without_scrolling_sideways(report: Path, width: int) -> None:
-    seen = browse(report / "report.html", width)
-    assert seen["overflow"] == 0
-    assert seen["images"] == [900] * 4
-    assert len(seen["charts"]) == 4 * (2 + 2) + 2  # histograms and curves of each run, and the sweeps
-    assert all(250 < chart <= seen["width"] for chart in seen["charts"])  # neither tiny nor cut off
+def test_a_browser_shows_all_of_it_without_scrolling_sideways(report: Path, browser: Any, width: int) -> None:
+    page = seen(browser, report / "report.html", width)
+    assert page["overflow"] == 0
+    assert page["images"] == [900] * 4
+    assert len(page["charts"]) == 4 * (2 + 2) + 2  # histograms and curves of each run, and the sweeps
+    assert all(250 < chart <= page["width"] for chart in page["charts"])  # neither tiny nor cut off
     for text in ("ReDO, mean of 2 seeds", "centred square", "0.781 ± 0.005", "tiae-zoo fit --seed_everything 1"):
-        assert text in seen["text"]
+        assert text in page["text"]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs a Chromium")
-def test_the_page_is_dark_where_the_reader_wants_it(report: Path) -> None:
-    light = browse(report / "report.html", 800)["ink"]
-    dark = browse(report / "report.html", 800, "--blink-settings=preferredColorScheme=0")["ink"]
-    assert (light, dark) == ("rgb(34, 34, 34)", "rgb(228, 228, 228)")
+def test_the_page_is_dark_where_the_reader_wants_it(report: Path, browser: Any) -> None:
+    inks = [seen(browser, report / "report.html", 800, scheme)["ink"] for scheme in ("light", "dark")]
+    assert inks == ["rgb(34, 34, 34)", "rgb(228, 228, 228)"]
