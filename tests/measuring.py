@@ -7,7 +7,8 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,13 +16,14 @@ from pathlib import Path
 import torch
 
 
-def peak_megabytes(call: Callable[[], object]) -> float:
-    """Return by how much a call raises the memory of this process at its peak; on Linux only."""
+@contextmanager
+def raising(peaks: list[float]) -> Iterator[None]:
+    """Append by how many megabytes the block raises the memory of this process at its peak; on Linux only."""
     ctypes.CDLL(None).malloc_trim(0)  # memory freed so far goes back to the system,
     Path("/proc/self/clear_refs").write_text("5")  # and the peak starts anew
     before = _kilobytes("VmRSS")
-    call()
-    return (_kilobytes("VmHWM") - before) / 1024
+    yield
+    peaks.append((_kilobytes("VmHWM") - before) / 1024)
 
 
 def _kilobytes(entry: str) -> int:

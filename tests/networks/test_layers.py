@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from tiae_zoo.networks.layers import (
     LEAST_SIDE,
@@ -59,6 +60,46 @@ def test_its_weight_is_normalised_like_any_convolution(layer: Callable[[int, int
     names = [name for name, _ in module.named_parameters()]
     assert "0.parametrizations.weight.original" in names
     assert module(torch.randn(1, 3, LEAST_SIDE, LEAST_SIDE)).shape[1] == 5
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("training", [True, False])
+def test_spectral_norm_is_torchs(memory_format: torch.memory_format, training: bool) -> None:
+    weight = torch.randn(6, 5, 3, 2, dtype=torch.float64)
+    convolutions = [nn.Conv2d(5, 6, (3, 2)).double().to(memory_format=memory_format) for _ in range(2)]  # type: ignore[call-overload]
+    for convolution in convolutions:
+        convolution.weight.data.copy_(weight)
+    ours, torchs = convolutions
+    normalise_convolutions(ours)
+    spectral_norm(torchs)
+    ours.load_state_dict(torchs.state_dict())
+    found, expected = (convolution.train(training) for convolution in (ours, torchs))
+    for _ in range(2):  # the vectors of the first are another one's in the second, and both are asked for gradients
+        seen = [(convolution.weight, convolution.weight) for convolution in (found, expected)]
+        torch.testing.assert_close(seen[0], seen[1])
+        gradients = [
+            torch.autograd.grad((one.square() + other.exp()).sum(), convolution.parametrizations.weight.original)
+            for (one, other), convolution in zip(seen, (found, expected), strict=True)
+        ]
+        torch.testing.assert_close(gradients[0], gradients[1])
+    torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+
+
+def test_a_normalised_weight_starts_near_a_norm_of_one() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(16, 8, 3)
+    normalise_convolutions(layer)
+    assert torch.linalg.matrix_norm(layer.eval().weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+
+
+def test_spectral_norm_is_as_exact_in_half_precision() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(16, 8, 3)
+    normalise_convolutions(layer)
+    layer.eval()
+    expected = layer.weight
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer.weight, expected)
 
 
 @pytest.mark.parametrize("channels", [4, 16, 40])
