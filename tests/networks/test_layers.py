@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from tiae_zoo.networks.layers import (
-    LEAST_SIDE,
+    WIDE,
     PooledConv2d,
     SelfAttention,
     UpsampledConv2d,
@@ -34,13 +34,17 @@ def upsampled_slowly(layer: nn.Conv2d, x: Tensor) -> Tensor:
     [(PooledConv2d, pooled_slowly), (UpsampledConv2d, upsampled_slowly)],
     ids=["pooled", "upsampled"],
 )
-@pytest.mark.parametrize("shape", [(LEAST_SIDE, LEAST_SIDE), (LEAST_SIDE - 2, LEAST_SIDE + 4), (6, 8)])
+@pytest.mark.parametrize("channels", [3, WIDE])
+@pytest.mark.parametrize("shape", [(2, 2), (6, 8)])
 def test_a_rewritten_layer_is_the_plain_one(
-    layer: Callable[[int, int], nn.Conv2d], slowly: Callable[[nn.Conv2d, Tensor], Tensor], shape: tuple[int, int]
+    layer: Callable[[int, int], nn.Conv2d],
+    slowly: Callable[[nn.Conv2d, Tensor], Tensor],
+    channels: int,
+    shape: tuple[int, int],
 ) -> None:
     torch.manual_seed(0)
-    fast = layer(3, 5).double()
-    images = torch.randn(2, 3, *shape, dtype=torch.float64, requires_grad=True)
+    fast = layer(channels, channels).double()
+    images = torch.randn(2, channels, *shape, dtype=torch.float64, requires_grad=True)
     found, expected = fast(images), slowly(fast, images)
     torch.testing.assert_close(found, expected)
     weight = torch.randn_like(found)
@@ -59,14 +63,15 @@ def test_its_weight_is_normalised_like_any_convolution(layer: Callable[[int, int
     normalise_convolutions(module)
     names = [name for name, _ in module.named_parameters()]
     assert "0.parametrizations.weight.original" in names
-    assert module(torch.randn(1, 3, LEAST_SIDE, LEAST_SIDE)).shape[1] == 5
+    assert module(torch.randn(1, 3, 8, 8)).shape[1] == 5
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("training", [True, False])
-def test_spectral_norm_is_torchs(memory_format: torch.memory_format, training: bool) -> None:
-    weight = torch.randn(6, 5, 3, 2, dtype=torch.float64)
-    convolutions = [nn.Conv2d(5, 6, (3, 2)).double().to(memory_format=memory_format) for _ in range(2)]  # type: ignore[call-overload]
+@pytest.mark.parametrize("kernel", [(3, 2), (1, 1)])
+def test_spectral_norm_is_torchs(memory_format: torch.memory_format, training: bool, kernel: tuple[int, int]) -> None:
+    weight = torch.randn(6, 5, *kernel, dtype=torch.float64)
+    convolutions = [nn.Conv2d(5, 6, kernel).double().to(memory_format=memory_format) for _ in range(2)]  # type: ignore[call-overload]
     for convolution in convolutions:
         convolution.weight.data.copy_(weight)
     ours, torchs = convolutions

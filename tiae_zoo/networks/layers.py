@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 import torch
@@ -54,14 +54,15 @@ class SelfAttention(nn.Module):
         return x + self.gate * self.out(attended.transpose(1, 2).unflatten(2, (height, width)))
 
 
-LEAST_SIDE = 16  # px: on smaller maps there is more to do for the kernels than for the pixels
+WIDE = 128  # channels: with fewer, a pass over the pixels costs more than the products it spares
 
 
 class PooledConv2d(nn.Conv2d):
     """A 3x3 convolution, padded by 1, and the mean of each 2x2 pixels of what it gives: half the side.
 
-    On large maps both are one 4x4 convolution of stride 2, whose kernel is the mean of the 3x3 one at four places: 16
-    products for four pixels instead of 36.
+    Both are linear and know no place. So the mean may come first, over every 2x2 neighbours, and the convolution is
+    needed at a quarter of the pixels only; or both are one 4x4 convolution of stride 2: 9 or 16 products for four
+    pixels instead of 36.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -69,16 +70,17 @@ class PooledConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, C', H / 2, W / 2) for (B, C, H, W) with even H and W."""
-        if x.shape[-1] < LEAST_SIDE:
-            return F.avg_pool2d(super().forward(x), 2)
-        return F.conv2d(x, spread(self.weight) / 4, self.bias, stride=2, padding=1)
+        if self.in_channels < WIDE:
+            return F.conv2d(x, spread(self.weight) / 4, self.bias, stride=2, padding=1)
+        return F.conv2d(F.avg_pool2d(x, 2, stride=1, padding=1), self.weight, self.bias, stride=2)
 
 
 class UpsampledConv2d(nn.Conv2d):
     """The nearest of twice the side, and a 3x3 convolution of it, padded by 1, without a bias.
 
-    On large maps both are one transposed 4x4 convolution of stride 2, whose kernel is the sum of the turned 3x3 one at
-    four places: 16 products for four pixels instead of 36.
+    Repeating pixels is setting them apart by zeros, which cost a transposed convolution nothing, and adding up every
+    2x2 neighbours. These may be added up last; or all is one transposed 4x4 convolution: 9 or 16 products for four
+    pixels instead of 36.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -86,10 +88,10 @@ class UpsampledConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, C', 2H, 2W) for (B, C, H, W)."""
-        if x.shape[-1] < LEAST_SIDE:
-            return super().forward(F.interpolate(x, scale_factor=2))
-        kernel = spread(self.weight).flip(2, 3).transpose(0, 1)
-        return F.conv_transpose2d(x, kernel, stride=2, padding=1)
+        kernel = self.weight.flip(2, 3).transpose(0, 1)
+        if self.out_channels < WIDE:
+            return F.conv_transpose2d(x, spread(kernel), stride=2, padding=1)
+        return F.avg_pool2d(F.conv_transpose2d(x, kernel, stride=2), 2, stride=1, divisor_override=1)
 
 
 def spread(kernel: Tensor) -> Tensor:
@@ -144,23 +146,30 @@ class SpectralNorm(nn.Module):
         self._v: Tensor
         self.register_buffer("_u", F.normalize(weight.new_empty(weight.shape[0]).normal_(), dim=0, eps=self.EPS))
         self.register_buffer("_v", F.normalize(weight.new_empty(weight[0].numel()).normal_(), dim=0, eps=self.EPS))
-        with torch.no_grad():
-            for _ in range(self.FIRST_ITERATIONS):
-                self(weight)
+        for _ in range(self.FIRST_ITERATIONS):
+            self._iterate(weight)
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return (O, I, H, W) of spectral norm one for a weight (O, I, H, W)."""
-        channels = weight.shape[1]
-        matrix = weight.permute(0, 2, 3, 1).flatten(1)  # a view of a channels-last weight
-        u, v = self._u.clone(), self._v.view(channels, -1).t().flatten()  # copies: both change before a backward
-        with torch.autocast(weight.device.type, enabled=False):  # half precision would blur the norm
+        """Return (O, I, H, W) of spectral norm one for a weight (O, I, H, W), in full precision in any case."""
+        device = weight.device.type
+        with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             if self.training:
-                with torch.no_grad():
-                    u = F.normalize(matrix @ v, dim=0, eps=self.EPS)
-                    v = F.normalize(u @ matrix, dim=0, eps=self.EPS)
-                    self._u.copy_(u)
-                    self._v.copy_(v.view(-1, channels).t().flatten())
-            return weight * (u @ (matrix @ v)).reciprocal()
+                self._iterate(weight)
+            matrix, v = _as_stored(weight, self._v.clone())  # u and v may change before the backward
+            return weight * (self._u.clone() @ (matrix @ v)).reciprocal()
+
+    @torch.no_grad()
+    def _iterate(self, weight: Tensor) -> None:
+        matrix, v = _as_stored(weight, self._v)
+        u = F.normalize(matrix @ v, dim=0, eps=self.EPS)
+        v = F.normalize(u @ matrix, dim=0, eps=self.EPS)
+        self._u.copy_(u)
+        self._v.copy_(v.view(-1, weight.shape[1]).t().flatten())
+
+
+def _as_stored(weight: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a weight (O, I, H, W) as a matrix (O, H * W * I), a view if it is channels-last, and v in its order."""
+    return weight.permute(0, 2, 3, 1).flatten(1), v.view(weight.shape[1], -1).t().flatten()
 
 
 def normalise_convolutions(module: nn.Module) -> None:
