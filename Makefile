@@ -1,16 +1,16 @@
-# make demo    train the quickstart on handwritten digits, score it, show where the pictures lie
-# make test    everything CI checks
-# make docs    the documentation, in site/
-# make clean   remove the environment and what was built; runs/ and data/ stay
+# make quickstart   train on handwritten digits, score it, show where the pictures lie
+# make test         everything CI checks
+# make docs         the documentation, in site/
+# make clean        remove the environment and what was built; runs/ and data/ stay
 #
 # Each makes .venv by itself and installs into it only when pyproject.toml has changed.
-# A smaller torch without CUDA:  make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# A smaller torch without CUDA:  make quickstart TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-# the first Python that is new enough; another one: make demo PYTHON=/path/to/python
+# the first Python that is new enough; another one: make quickstart PYTHON=/path/to/python
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11, 4))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
@@ -19,9 +19,9 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test docs clean
+.PHONY: quickstart test docs clean
 
-demo: $(VENV)/installed
+quickstart: $(VENV)/installed
 	$(BIN)/tiae-zoo fit --config configs/quickstart.yaml
 	$(BIN)/tiae-zoo test --config configs/quickstart.yaml --ckpt_path last
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import tiae_zoo
 from tiae_zoo import checkpoints
 from tiae_zoo.__main__ import main
 from tiae_zoo.checkpoints import as_checkpoint, fetch_weights, find_pretrained, load_model, weights_folder
@@ -63,7 +64,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ShiftInvaria
         entry = {
             "name": "digits",
             "method": "ShiftInvariantAE",
-            "config": "shift_ae_mnist",
+            "configs": ["shift_ae_mnist"],
             "arguments": ARGUMENTS,
             "networks": [],
             "file": source.name,
@@ -89,7 +90,7 @@ def test_the_repositorys_own_copy_comes_first(publish: Callable[..., Path], mode
     copy = checkpoints.registry_file().parent / publish("https://nowhere.invalid/digits").name
     copy.write_bytes(Path("source/digits.safetensors").read_bytes())
     assert fetch_weights("digits") == copy
-    found = load_model("digits")
+    found = tiae_zoo.load_model("digits")
     assert isinstance(found, ShiftInvariantAE)
     assert not found.training
     assert found.family.max_shift == 2
@@ -132,12 +133,14 @@ def test_without_any_source_the_error_names_all_and_the_place(
     publish("file:///one", "file:///two")
     with pytest.raises(UserError) as told:
         fetch_weights("digits")
-    for part in ("file:///one", "file:///two", str(weights_folder() / "digits.safetensors"), "sha256"):
+    for part in ("file:///one", "file:///two", str(weights_folder() / "digits.safetensors"), "sha256", "MIRROR"):
         assert part in str(told.value)
     assert not list(weights_folder().glob("*.safetensors"))
     publish()
-    with pytest.raises(UserError, match="no address of it"):
+    with pytest.raises(UserError, match="the registry has no address of them") as told:
         fetch_weights("digits")
+    for part in (checkpoints.registry_file().parent, weights_folder(), checkpoints.MIRROR, "sha256"):
+        assert str(part) in str(told.value)
 
 
 def test_unknown_names_are_told_with_the_near_ones(publish: Callable[..., Path]) -> None:

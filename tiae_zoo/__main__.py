@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from tiae_zoo import __version__
 from tiae_zoo.commands import COMMANDS
@@ -56,15 +58,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tiae-zoo {__version__}")  # noqa: T201
         return 0
     if verb in TRAINER_VERBS:
-        from tiae_zoo import cli  # loads PyTorch: seconds
-
-        return cli.run(arguments)
+        return int(_import_heavy("tiae_zoo.cli").run(arguments))
     if verb in COMMANDS:
         return _run_light(verb, arguments[1:])
     hint = did_you_mean(verb, [*TRAINER_VERBS, *COMMANDS])
     what = "an option where the verb belongs" if verb.startswith("-") else "not a verb of tiae-zoo"
     print(f"tiae-zoo: {verb!r} is {what}.{hint} `tiae-zoo --help` lists the verbs.", file=sys.stderr)  # noqa: T201
     return 2
+
+
+def _import_heavy(module: str) -> ModuleType:
+    """Import a module that loads PyTorch, which takes seconds; more if garbage were looked for in what is to stay."""
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        gc.enable()
 
 
 def _run_light(verb: str, arguments: list[str]) -> int:

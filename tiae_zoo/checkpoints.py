@@ -52,18 +52,21 @@ def weights_folder() -> Path:
 
 def find_weights(entry: Mapping[str, Any]) -> Path | None:
     """Return the file of an entry if it is on this machine and whole: the repository's copy, or one fetched before."""
-    for folder in (registry_file().parent, weights_folder()):
-        path = folder / entry["file"]
+    for path in _places(entry):
         if path.is_file() and path.stat().st_size == entry["size"] and _sha256(path) == entry["sha256"]:
             return path
     return None
 
 
+def _places(entry: Mapping[str, Any]) -> list[Path]:
+    return [folder / entry["file"] for folder in (registry_file().parent, weights_folder())]
+
+
 def fetch_weights(name: str) -> Path:
     """Return the file of weights of this name, fetched if it is not here.
 
-    Asked in turn: the repository's own copy, what was fetched before, the mirror that `TIAE_ZOO_MIRROR` names, and the
-    entry's addresses. A file is taken only if its size and digest are the registry's.
+    Asked in turn: the copy that came with the zoo, what was fetched before, the mirror that `TIAE_ZOO_MIRROR` names,
+    and the entry's addresses. A file is taken only if its size and digest are the registry's.
 
     Raises:
         UserError: there is no such name, or no source has the file; with all that were asked.
@@ -74,14 +77,18 @@ def fetch_weights(name: str) -> Path:
     from tiae_zoo.download import fetch
 
     target = weights_folder() / entry["file"]
+    here = ", ".join(f"{path} {'is damaged' if path.exists() else 'does not exist'}" for path in _places(entry))
     target.unlink(missing_ok=True)  # there, but not whole: else it would have been found
-    urls = [*_mirrored(entry["file"]), *entry["urls"]]
-    if not urls:
+    mirror = f"name a folder or an address that has it in {MIRROR}"
+    if not (urls := [*_mirrored(entry["file"]), *entry["urls"]]):
         raise UserError(
-            f"{entry['file']} is not here, and the registry has no address of it. Place the file "
-            f"(sha256 {entry['sha256']}) at {target}."
+            f"The weights {name!r} are nowhere to be had: {here}, and the registry has no address of them. Place "
+            f"{entry['file']} (sha256 {entry['sha256']}) at {target}, or {mirror}."
         )
-    fetch(urls, target, f"sha256:{entry['sha256']}", "set TIAE_ZOO_CACHE to a folder you may write")
+    try:
+        fetch(urls, target, f"sha256:{entry['sha256']}", "set TIAE_ZOO_CACHE to a folder you may write")
+    except UserError as error:
+        raise UserError(f"{error} Or {mirror}. Looked at before: {here}.") from error
     return target
 
 

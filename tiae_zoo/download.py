@@ -112,7 +112,8 @@ def _receive(url: str, part: Path) -> None:
         raise _RefusedError(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         kind = _BrokenOffError if isinstance(error.reason, (TimeoutError, ConnectionResetError)) else _RefusedError
-        raise kind(f"no connection to {urlsplit(url).hostname} ({error.reason})") from error
+        host = urlsplit(url).hostname
+        raise kind(f"no connection to {host} ({error.reason})" if host else str(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenOffError(f"the connection broke ({error!r})") from error
     with response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tiae_zoo import __version__
 from tiae_zoo.checkpoints import load_model, pretrained
 from tiae_zoo.launch.checkpoint import stored_hyperparameters
 from tiae_zoo.messages import UserError
-from tiae_zoo.runs import write_json
+from tiae_zoo.runs import RESULTS_FILE, write_json
 from tiae_zoo.shipped import find_config, registry_file
 
 GOLDEN_IMAGES = 2
@@ -27,26 +27,24 @@ TOLERANCE = 1e-4  # of what a method predicts, on another machine and by another
 def publish(
     checkpoint: Path,
     name: str,
-    config: str,
+    configs: Sequence[str],
     results: Path | None = None,
     networks: Sequence[str] = (),
     half: bool = False,
     urls: Sequence[str] = (),
-    licence: str = "Apache-2.0",
-    limits: str = "",
+    **told: str,
 ) -> dict[str, Any]:
     """Write pretrained weights beside the registry and return their entry, verified by loading them by their name.
 
     Args:
         checkpoint: of `tiae-zoo fit`.
         name: of the weights; not used before.
-        config: shipped config that they go with.
+        configs: shipped configs that they go with; a later one overrides an earlier one.
         results: `results.json` of a `tiae-zoo test` of this checkpoint: its figures are told.
         networks: attributes of the method whose weights are kept; all if empty.
-        half: store floating point numbers in 16 bits.
+        half: store the entries of matrices and kernels in 16 bits.
         urls: where the file is to be had, too.
-        licence: of the weights.
-        limits: a sentence on what they are not good for.
+        told: what else to tell: `licence` (Apache-2.0), `recipe` (the command of the run), `paper`, `limits`.
 
     Raises:
         UserError: the checkpoint cannot be read, the name is taken, or the results are another checkpoint's.
@@ -61,11 +59,12 @@ def publish(
         raise UserError(f"{checkpoint} does not say which method it is of. Give a checkpoint of `tiae-zoo fit`.")
     content = torch.load(checkpoint, weights_only=True, map_location="cpu")
     state = kept(content["state_dict"], networks, half)
-    find_config(config)
+    for config in configs:
+        find_config(config)
     entry = {
         "name": name,
         "method": method,
-        "config": config,
+        "configs": list(configs),
         "arguments": {key: value for key, value in stored.items() if not key.startswith("_")},
         "networks": list(networks),
         **({"region_classes": known} if (known := content.get("region_classes")) else {}),
@@ -73,17 +72,18 @@ def publish(
         "urls": list(urls),
         "preprocessing": _preprocessing(stored),
         **(measured(results, checkpoint) if results is not None else {}),
-        "limits": limits,
         "version": __version__,
-        "licence": licence,
+        "licence": "Apache-2.0",
+        "recipe": _command(checkpoint),
+        **told,
     }
     try:
-        save_file(state, paths["weights"])
+        _save(state, paths["weights"])
         entry["size"] = paths["weights"].stat().st_size
         entry["sha256"] = hashlib.sha256(paths["weights"].read_bytes()).hexdigest()
         write_registry([*pretrained(), entry])
         model = load_model(name)
-        save_file(golden(model, stored), paths["golden"])
+        _save(golden(model, stored), paths["golden"])
         verify(model, paths["golden"])
         paths["card"].write_text(card(entry), encoding="utf-8")
     except BaseException:
@@ -94,6 +94,7 @@ def publish(
     return entry
 
 
+MEASURED = ("metrics", "intervals", "trivial", "images", "protocol", "versions", "hardware")  # of a test's results
 ENDINGS = {"weights": ".safetensors", "golden": ".golden.safetensors", "card": ".md"}
 
 
@@ -107,7 +108,12 @@ def kept(state: dict[str, Tensor], networks: Sequence[str], half: bool) -> dict[
     if unknown := [network for network in networks if network not in there]:
         raise UserError(f"The checkpoint has no network {unknown[0]!r}. It has {', '.join(sorted(there))}.")
     chosen = {key: value for key, value in state.items() if not networks or key.partition(".")[0] in networks}
-    return {key: value.half() if half and value.is_floating_point() else value for key, value in _plain(chosen)}
+    return {key: value.half() if half and _halved(value) else value for key, value in _plain(chosen)}
+
+
+def _halved(value: Tensor) -> bool:
+    """Return whether 16 bits hold it: biases and statistics are few, and a variance above 65504 would be infinite."""
+    return value.is_floating_point() and value.ndim > 1
 
 
 def _plain(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -116,8 +122,20 @@ def _plain(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         yield key, value.clone(memory_format=torch.contiguous_format)
 
 
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    save_file(tensors, path)
+    path.chmod(0o644)  # safetensors makes private files; these are to be shared
+
+
+def _command(checkpoint: Path) -> str:
+    """Return the command of the fit that wrote a checkpoint, if its run's results lie beside."""
+    results = checkpoint.parent.parent / RESULTS_FILE
+    command: str = json.loads(results.read_text(encoding="utf-8"))["command"] if results.is_file() else ""
+    return command
+
+
 def measured(results: Path, checkpoint: Path) -> dict[str, Any]:
-    """Return what a test found: figures, data, seed, command.
+    """Return what a test found: figures with their intervals and protocol, those of trivial masks, data, seed.
 
     Raises:
         UserError: the file is no record of a test, or that of another checkpoint.
@@ -129,10 +147,9 @@ def measured(results: Path, checkpoint: Path) -> dict[str, Any]:
         raise UserError(f"{results} was measured on {record['checkpoint']}, not on {checkpoint}. Test this one first.")
     config = record["config"]
     return {
-        "metrics": record["metrics"],
+        **{key: record[key] for key in MEASURED if key in record},
         "data": config["data"]["class_path"].rpartition(".")[2],
         "seed": config["seed_everything"],
-        "versions": record["versions"],
     }
 
 
@@ -178,27 +195,39 @@ def write_registry(entries: list[dict[str, Any]]) -> None:
     write_json(registry_file(), content | {"weights": entries})
 
 
-def card(entry: dict[str, Any]) -> str:
+def card(entry: Mapping[str, Any]) -> str:
     """Return what a reader wants to know of weights, as Markdown."""
-    lines = [
-        f"# {entry['name']}",
-        "",
-        f"{entry['method']}, `configs/{entry['config']}.yaml`, licence {entry['licence']}.",
-    ]
+    configs = " with ".join(f"`{name}`" for name in entry["configs"])
+    lines = [f"# {entry['name']}", "", f"{entry['method']}, config {configs}."]
     if entry["networks"]:
         lines.append(f"Only the weights of {', '.join(entry['networks'])}; the other networks are untrained.")
-    if entry["limits"]:
-        lines += ["", entry["limits"]]
-    lines += ["", f"- input: {entry['preprocessing']}", f"- file: `{entry['file']}`, {entry['size']} bytes"]
-    lines += [f"- sha256: `{entry['sha256']}`", f"- made with tiae-zoo {entry['version']}"]
+    if limits := entry.get("limits"):
+        lines += ["", limits]
+    libraries = {"tiae-zoo": entry["version"]} | entry.get("versions", {})
+    facts = {
+        "paper": entry.get("paper"),
+        "licence": entry["licence"],
+        "input": entry["preprocessing"],
+        "file": f"`{entry['file']}`, {entry['size']} bytes",
+        "sha256": f"`{entry['sha256']}`",
+        "made with": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+    }
+    lines += ["", *(f"- {name}: {fact}" for name, fact in facts.items() if fact)]
+    if entry["recipe"]:
+        lines += ["", "Trained by", "", "```bash", entry["recipe"], "```"]
     if "metrics" in entry:
-        lines += [
-            "",
-            f"Measured on the test split of {entry['data']}, seed {entry['seed']}:",
-            "",
-            "| figure | value |",
-            "|---|---|",
-        ]
-        lines += [f"| {name} | {value:.4g} |" for name, value in entry["metrics"].items()]
-    lines += ["", "```bash", f"tiae-zoo test --ckpt_path {entry['name']}", "```", ""]
-    return "\n".join(lines)
+        lines += ["", f"Measured on the test split of {entry['data']}, seed {entry['seed']}:", "", *_figures(entry)]
+    return "\n".join([*lines, "", "```bash", f"tiae-zoo test --ckpt_path {entry['name']}", "```", ""])
+
+
+def _figures(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a table: each figure, its interval, the same of trivial masks."""
+    intervals, trivial = entry.get("intervals", {}), entry.get("trivial", {})
+    yield f"| figure | value |{' 95 % interval |' if intervals else ''}" + "".join(
+        f" {mask.replace('_', ' ')} |" for mask in trivial
+    )
+    yield "|---|" + "---|" * (1 + bool(intervals) + len(trivial))
+    for name, value in entry["metrics"].items():
+        between = f" {'-'.join(f'{end:.3f}' for end in intervals.get(name, ()))} |" if intervals else ""
+        masks = "".join(f" {scores[name]:.3f} |" if name in scores else " |" for scores in trivial.values())
+        yield f"| {name} | {value:.4g} |{between}{masks}"

@@ -21,8 +21,8 @@ def config_folder() -> Path:
 
 
 def registry_file() -> Path:
-    """Return the registry of pretrained weights, of the checkout or of the installed package."""
-    installed = _PACKAGE / "registry.json"
+    """Return the registry of pretrained weights, of the checkout or of the installed package; its files lie beside."""
+    installed = _PACKAGE / "weights" / "registry.json"
     return installed if installed.is_file() else _CHECKOUT / "checkpoints" / "registry.json"
 
 

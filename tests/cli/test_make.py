@@ -35,10 +35,10 @@ def put_program(path: Path, lines: str) -> None:
 
 def test_an_old_python_is_told(checkout: Path) -> None:
     put_program(checkout / "bin" / "python3", "exit 1")  # what the version check says
-    outcome = make(checkout, "demo")
+    outcome = make(checkout, "quickstart")
     assert outcome.returncode != 0
     assert "tiae-zoo needs Python 3.11" in outcome.stderr
-    assert "make demo PYTHON=" in outcome.stderr
+    assert "make quickstart PYTHON=" in outcome.stderr
     assert not (checkout / ".venv").exists()
 
 
@@ -48,12 +48,12 @@ def test_it_installs_once_and_again_when_the_project_file_changes(checkout: Path
     put_program(checkout / ".venv" / "bin" / "pip", 'echo "pip $@" >> pip.log')
     log = checkout / "pip.log"
     for _ in range(2):
-        assert make(checkout, "demo", "TORCH_INDEX=https://example.org/cpu").returncode == 0
+        assert make(checkout, "quickstart", "TORCH_INDEX=https://example.org/cpu").returncode == 0
     assert log.read_text(encoding="utf-8").splitlines() == [
         "pip install torch torchvision --index-url https://example.org/cpu",
         "pip install --editable .",
     ]
     stamp = checkout / ".venv" / "installed"
     os.utime(checkout / "pyproject.toml", (stamp.stat().st_mtime + 10,) * 2)
-    assert make(checkout, "demo").returncode == 0
+    assert make(checkout, "quickstart").returncode == 0
     assert len(log.read_text(encoding="utf-8").splitlines()) == 3

@@ -5,15 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import CONFIG
 
 ROOT = Path(__file__).parents[2]
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, verb: str = "fit") -> subprocess.Popen[str]:
     (folder / "toy.yaml").write_text(CONFIG, encoding="utf-8")
-    command = [sys.executable, "-m", "tiae_zoo", "fit", "--config", "toy.yaml", *options]
+    command = [sys.executable, "-m", "tiae_zoo", verb, "--config", "toy.yaml", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -39,6 +40,27 @@ def test_the_processes_of_one_run_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "toy" / "fit_0"
     assert json.loads((folder / "results.json").read_text(encoding="utf-8"))["hardware"]["devices"] == 2
     assert (folder / "checkpoints" / "best.ckpt").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 5])  # fewer than processes, and no multiple of them
+def test_several_processes_write_each_mask_once(tmp_path: Path, count: int) -> None:
+    (tmp_path / "photos").mkdir()
+    for place in range(count):
+        Image.new("L", (9 + place, 8), 40 * place).save(tmp_path / "photos" / f"{place}.png")
+    (tmp_path / "photos" / "broken.png").write_bytes(b"damaged")
+    own = ["--data", "Folder", "--data.images", "photos", "--data.channels", "1", "--data.num_workers", "0"]
+    several = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "2"]
+    options = ["--ckpt_path", "untrained", *own, *several, "--output", "found"]
+    output, _ = (process := start(tmp_path, *options, verb="predict")).communicate()
+    assert process.returncode == 0, output
+    assert output.count(f"Predictions of {count} picture") == 1
+    assert output.count("Skipped 1 that cannot be read: broken.png") == 1
+    masks = sorted((tmp_path / "found" / "masks").iterdir())
+    assert [path.name for path in masks] == [f"{place}.png" for place in range(count)]
+    record = json.loads((tmp_path / "found" / "predictions.json").read_text(encoding="utf-8"))
+    assert record["pictures"] == count
+    assert list(record["unreadable"]) == ["broken.png"]
 
 
 @pytest.mark.slow

@@ -1,7 +1,10 @@
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -82,10 +85,16 @@ def test_list_has_every_config_with_its_first_comment(zoo: Zoo) -> None:
 
 def test_list_shows_pretrained_weights(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = tmp_path / "registry.json"
-    entry = {"name": "redo_lfw", "method": "ReDO", "config": "configs/redo_lfw.yaml", "licence": "Apache-2.0"}
+    entry: dict[str, Any] = {"name": "redo_lfw", "method": "ReDO", "configs": ["redo_lfw"], "licence": "Apache-2.0"}
+    entry |= {"data": "LFW", "metrics": {"test/acc": 0.9, "test/iou": 0.7812, "test/iou_dataset": 0.7}}
+    content = b"weights"
+    entry |= {"file": "redo_lfw.safetensors", "size": 7, "sha256": hashlib.sha256(content).hexdigest()}
     registry.write_text(json.dumps({"weights": [entry]}), encoding="utf-8")
     monkeypatch.setattr("tiae_zoo.checkpoints.registry_file", lambda: registry)
-    assert "redo_lfw" in zoo("list").out
+    assert re.search(r"redo_lfw +ReDO on LFW, iou 0.781, iou_dataset 0.7, .*Apache-2.0, to be fetched", zoo("list").out)
+    (tmp_path / entry["file"]).write_bytes(content)
+    told = json.loads(zoo("list", "--json").out)["pretrained"]["redo_lfw"]
+    assert (told["local"], told["metrics"]) == (str(tmp_path / entry["file"]), entry["metrics"])
 
 
 def test_list_in_text_has_a_line_for_each_name(zoo: Zoo) -> None:

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from tiae_zoo.callbacks.descriptors import NEEDED, describe_transformed, offers_descriptors
@@ -121,6 +120,8 @@ def principal_plane(descriptors: Tensor) -> tuple[Points, NDArray[np.float64]]:
         Points (B, S, 2), and the share (2,) of the whole variance along each axis, in [0, 1]. An axis that does not
         exist, for a single dimension or descriptor, is 0.
     """
+    from sklearn.decomposition import PCA  # takes half a second, for this picture alone
+
     flat = descriptors.flatten(0, 1).double().numpy()
     pca = PCA(min(2, *flat.shape), svd_solver="full")  # with signs that depend on the descriptors alone
     with np.errstate(invalid="ignore"):  # no variance has no shares

@@ -21,13 +21,17 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="of `tiae-zoo fit`")
     parser.add_argument("name", metavar="NAME", help="of the weights")
-    parser.add_argument("--config", required=True, help="shipped config that they go with")
+    parser.add_argument(
+        "--config", action="append", required=True, help="shipped config that they go with; repeatable, as in `fit`"
+    )
     parser.add_argument("--results", type=Path, help="results.json of a `tiae-zoo test` of this checkpoint")
     parser.add_argument("--network", action="append", default=[], help="keep this attribute's weights only; repeatable")
-    parser.add_argument("--half", action="store_true", help="store floating point numbers in 16 bits")
+    parser.add_argument("--half", action="store_true", help="store matrices and kernels in 16 bits")
     parser.add_argument("--url", action="append", default=[], help="where the file is to be had, too; repeatable")
     parser.add_argument("--licence", default="Apache-2.0", help="of the weights (default: %(default)s)")
-    parser.add_argument("--limits", default="", help="a sentence on what they are not good for")
+    parser.add_argument("--paper", help="that describes the method")
+    parser.add_argument("--recipe", help="how they were trained (default: the command of the checkpoint's run)")
+    parser.add_argument("--limits", help="a sentence on what they are not good for")
     options = parser.parse_args(arguments)
 
     from tiae_zoo.publishing import publish  # loads PyTorch: seconds
@@ -40,8 +44,7 @@ def main(arguments: list[str]) -> int:
         options.network,
         options.half,
         options.url,
-        options.licence,
-        options.limits,
+        **{key: told for key in ("licence", "paper", "recipe", "limits") if (told := getattr(options, key))},
     )
     print(f"Wrote {entry['file']}, {entry['size'] / 1e6:.2f} MB, its card, its golden pair and its entry.")
     print(f"Use it: tiae-zoo test --ckpt_path {entry['name']}")

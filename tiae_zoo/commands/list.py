@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import tiae_zoo
-from tiae_zoo.checkpoints import pretrained
+from tiae_zoo.checkpoints import find_weights, pretrained
 from tiae_zoo.shipped import shipped_configs
 
 PACKAGE = Path(tiae_zoo.__file__).parent
+# told of weights, the first two that were measured; their names carry the protocol
+FIGURES = ("iou", "iou_dataset", "acc_sequence", "acc", "linear_probe_accuracy", "variance_ratio")
+OF_WEIGHTS = ("method", "configs", "data", "metrics", "protocol", "preprocessing", "licence", "paper", "size", "sha256")
 
 
 def main(arguments: list[str]) -> int:
@@ -24,13 +27,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def inventory() -> dict[str, dict[str, str]]:
-    """Return what the zoo has: for each kind, the names with one line of description each."""
+def inventory() -> dict[str, dict[str, Any]]:
+    """Return what the zoo has: for each kind, the names with one line of description each; of weights, their facts."""
     return {
         "methods": exported_classes(PACKAGE / "methods"),
         "data": exported_classes(PACKAGE / "data"),
         "configs": {f"configs/{name}": first_comment(path) for name, path in shipped_configs().items()},
-        "pretrained": {entry["name"]: _weights_line(entry) for entry in pretrained()},
+        "pretrained": {entry["name"]: _facts(entry) for entry in pretrained()},
     }
 
 
@@ -70,16 +73,27 @@ def first_comment(path: Path) -> str:
     return first.lstrip("# ") if first.startswith("#") else ""
 
 
-def _weights_line(entry: dict[str, Any]) -> str:
-    return f"{entry['method']}, {entry['config']}, {entry['licence']}"
+def _facts(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of weights, and the file that has them if it is on this machine."""
+    place = find_weights(entry)
+    return {key: entry[key] for key in OF_WEIGHTS if key in entry} | {"local": str(place) if place else None}
 
 
-def as_text(content: dict[str, dict[str, str]]) -> str:
+def _weights_line(facts: dict[str, Any]) -> str:
+    measured = {name.partition("/")[2]: value for name, value in facts.get("metrics", {}).items()}
+    figures = [f"{name} {measured[name]:.3g}" for name in FIGURES if name in measured][:2]
+    trained = f"{facts['method']} on {facts['data']}" if "data" in facts else facts["method"]
+    where = "here" if facts["local"] else "to be fetched"
+    return ", ".join([trained, *figures, f"{facts['size'] / 1e6:.1f} MB", facts["licence"], where])
+
+
+def as_text(content: dict[str, dict[str, Any]]) -> str:
     """Return the inventory as columns for the terminal."""
     titles = {"methods": "Methods", "data": "Data modules", "configs": "Configs", "pretrained": "Pretrained weights"}
     width = max((len(name) for names in content.values() for name in names), default=0) + 2
+    told = content | {"pretrained": {name: _weights_line(facts) for name, facts in content["pretrained"].items()}}
     blocks = []
-    for kind, names in content.items():
+    for kind, names in told.items():
         lines = [f"  {name:<{width}}{description}".rstrip() for name, description in names.items()] or ["  none yet"]
         blocks.append("\n".join([f"{titles[kind]}:", *lines]))
     return "\n\n".join(blocks)

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 import tiae_zoo.methods
 from tiae_zoo.checkpoints import find_pretrained, is_pretrained, pretrained
 from tiae_zoo.data import Folder
-from tiae_zoo.launch.arguments import config_of
+from tiae_zoo.launch.arguments import configs_of
 from tiae_zoo.launch.checkpoint import find_checkpoint, restored, stored_hyperparameters
 from tiae_zoo.messages import UserError
 
@@ -71,9 +71,10 @@ class Choice:
     @cached_property
     def data(self) -> Folder:
         """How pictures become what the network sees: as `predict` does it by the config of the same checkpoint."""
-        config = config_of(self.name)
-        content = yaml.safe_load(config.read_text(encoding="utf-8")) if config is not None else {}
-        settings: dict[str, Any] = (content.get("data") or {}).get("init_args") or {}
+        settings: dict[str, Any] = {}
+        for config in configs_of(self.name):
+            content = yaml.safe_load(config.read_text(encoding="utf-8"))
+            settings |= (content.get("data") or {}).get("init_args") or {}
         built_for = self.method.hparams
         trained_on = {"image_size": built_for.get("image_size"), "channels": built_for.get("image_channels")}
         chosen = {key: settings.get(key) for key in OF_DATA} | {key: n for key, n in trained_on.items() if n}

@@ -45,9 +45,9 @@ def with_found_configs(arguments: list[str]) -> list[str]:
 
 
 def with_run_config(arguments: list[str]) -> list[str]:
-    """Return the arguments with the config that belongs to `--ckpt_path`, where no config and model is given.
+    """Return the arguments with the configs that belong to `--ckpt_path`, where no config and model is given.
 
-    That of the run that wrote the file, or of pretrained weights.
+    That of the run that wrote the file, or those of pretrained weights.
 
     Raises:
         UserError: there is no such checkpoint, nor anything else that tells the method.
@@ -56,18 +56,18 @@ def with_run_config(arguments: list[str]) -> list[str]:
     if given & {*CONFIG_OPTIONS, "--model", "--help", "-h"}:
         return arguments
     for _, checkpoint in option_values(arguments, "--ckpt_path"):
-        config = config_of(checkpoint)
-        if config is not None:
-            if config == runs.config_beside(Path(checkpoint)):
-                tell(f"Using the config of the checkpoint's own run: {config}")
-            return [arguments[0], "--config", str(config), *arguments[1:]]
+        if configs := configs_of(checkpoint):
+            if configs == [runs.config_beside(Path(checkpoint))]:
+                tell(f"Using the config of the checkpoint's own run: {configs[0]}")
+            return [arguments[0], *(word for config in configs for word in ("--config", str(config))), *arguments[1:]]
         if checkpoint.endswith(".ckpt") and "://" not in checkpoint and not Path(checkpoint).exists():
             raise UserError(f"There is no checkpoint {checkpoint!r}. Give the path of one, or a --config as well.")
     return arguments
 
 
-def config_of(checkpoint: str) -> Path | None:
-    """Return the config of the run that wrote a checkpoint, or of pretrained weights; None if there is none."""
+def configs_of(checkpoint: str) -> list[Path]:
+    """Return the config of the run that wrote a checkpoint, or those of pretrained weights; later ones override."""
     if is_pretrained(checkpoint) and not Path(checkpoint).exists():
-        return find_config(find_pretrained(checkpoint)["config"])
-    return runs.config_beside(Path(checkpoint))
+        return [find_config(name) for name in find_pretrained(checkpoint)["configs"]]
+    config = runs.config_beside(Path(checkpoint))
+    return [config] if config is not None else []

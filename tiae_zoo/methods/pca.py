@@ -7,7 +7,6 @@ from typing import cast
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from sklearn.decomposition import IncrementalPCA
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
@@ -41,6 +40,8 @@ class PCA(Describer):
         image_channels: int = 1,
         dim_descriptor: int = 30,
     ) -> None:
+        from sklearn.decomposition import IncrementalPCA  # takes half a second, for this method alone
+
         super().__init__(dim_descriptor, family or Shift())
         self.save_hyperparameters()
         self.automatic_optimization = False

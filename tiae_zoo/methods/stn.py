@@ -95,6 +95,7 @@ class STNClassifier(OneCycle):
         if taken >= num_parameters:
             raise ValueError(f"The transformer alone has {taken} parameters. Raise num_parameters above that.")
         self.classifier = of_size(lambda width: network(seen, outputs, width, image_channels), num_parameters - taken)
+        self.to(memory_format=torch.channels_last)  # the order in which convolutions and poolings are fast
         self.accuracy = nn.ModuleDict({name: MeanMetric() for name in ("val", "test", "val_sequence", "test_sequence")})
 
     def look(self, images: Tensor) -> Tensor:

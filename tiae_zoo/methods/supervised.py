@@ -77,6 +77,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
             )
         self.lr, self.windows = lr, windows
         self.network = build(network, num_classes, image_size, image_channels, width, pretrained)
+        self.to(memory_format=torch.channels_last)  # the order in which convolutions and poolings are fast
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)

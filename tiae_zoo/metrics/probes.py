@@ -1,11 +1,6 @@
 """What descriptors know about the classes of their images: nearest neighbours, a linear probe, clusters."""
 
 import torch
-from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchmetrics.functional.clustering import adjusted_rand_score, normalized_mutual_info_score
 
@@ -42,6 +37,13 @@ def probe_descriptors(
         >>> probe_descriptors(bank, bank_labels, torch.tensor([[0.3], [0.0], [4.9]]), torch.tensor([0, 0, 1]))
         {'knn_accuracy': 1.0, 'linear_probe_accuracy': 1.0, 'nmi': 1.0, 'ari': 1.0}
     """
+    # here, because every verb would wait half a second for it
+    from sklearn.cluster import KMeans
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if len(bank) < NEIGHBOURS or len(bank_labels.unique()) < 2:
         raise ValueError(
             f"{len(bank)} descriptors of {len(bank_labels.unique())} classes teach nothing. "
