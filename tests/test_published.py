@@ -60,6 +60,10 @@ def test_its_score_is_reproduced(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["test", "--ckpt_path", entry["name"], "--data.num_workers", "0"]) == 0, capfd.readouterr().err
+    status = main(["test", "--ckpt_path", entry["name"], "--data.num_workers", "0"])
+    told = capfd.readouterr().err
+    if status == 1 and ": Missing " in told:
+        pytest.skip(f"needs data: {told.splitlines()[-1]}")
+    assert status == 0, told
     found = json.loads(next(Path("runs").glob("*/test_0/results.json")).read_text(encoding="utf-8"))["metrics"]
     assert found == pytest.approx(entry["metrics"], rel=RELATIVE, abs=ABSOLUTE)

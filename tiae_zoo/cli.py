@@ -11,7 +11,7 @@ import time
 import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from tiae_zoo.launch.checkpoint import (
     follow_channels,
     misfit,
     refuse_mismatch,
+    refuse_nameless,
     refuse_unmeasured,
     refuse_untrained,
     stored_hyperparameters,
@@ -120,7 +121,8 @@ class ZooCLI(LightningCLI):
         self.verb = arguments[0]
         self.command = shlex.join(["tiae-zoo", *arguments])
         self.stored: dict[str, Any] = {}
-        settings = {"exit_on_error": False, "dump_header": [f"tiae-zoo {__version__}: {self.command}"]}
+        header = [f"tiae-zoo {__version__}: {self.command}"]
+        settings = {"exit_on_error": False, "allow_abbrev": False, "dump_header": header}
         try:
             super().__init__(
                 trainer_class=ZooTrainer,
@@ -146,6 +148,8 @@ class ZooCLI(LightningCLI):
                 self.run_folder.rmdir()
             except OSError:  # not empty
                 tell(f"The run broke off. What it wrote is in {self.run_folder}")
+            with suppress(OSError):  # other runs are there
+                self.run_folder.parent.rmdir()
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Return the verb at hand, with the arguments of it that are not options: a parser of each would take long."""
@@ -177,6 +181,7 @@ class ZooCLI(LightningCLI):
         elif options.get("ckpt_path"):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
+            refuse_nameless(options.ckpt_path, self.stored)
             follow_channels(self.stored, self.asked, options)
         elif needs_weights:
             refuse_untrained(verb)

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.cli.conftest import Zoo
 
@@ -91,6 +92,14 @@ def test_files_that_are_no_checkpoints_are_refused(fitted: Zoo) -> None:
         outcome = fitted("test", "--config", "toy.yaml", "--ckpt_path", path)
         assert outcome.status == 1
         assert f"{path} is not a checkpoint that can be read without running code from it. Give a" in outcome.err
+
+
+def test_a_checkpoint_of_no_known_method_is_refused(zoo: Zoo) -> None:
+    torch.save({"state_dict": {}, "hyper_parameters": {"width": 3}, "pytorch-lightning_version": "2.6.4"}, "plain.ckpt")
+    outcome = zoo("test", "--config", "toy.yaml", "--ckpt_path", "plain.ckpt")
+    assert outcome.status == 1
+    assert "plain.ckpt does not say which method it is of. Give a checkpoint of `tiae-zoo fit`." in outcome.err
+    assert not Path("runs").exists()
 
 
 def test_a_misspelt_checkpoint_is_corrected(fitted: Zoo) -> None:

@@ -21,6 +21,10 @@ CASES = {
         ["--trainer.max_stpes=3"],
         r"The trainer has no option 'max_stpes'\. Did you mean 'max_steps'\? `tiae-zoo fit --help` lists",
     ),
+    "abbreviation": (
+        ["--trainer.max_epoch", "3"],
+        r"The trainer has no option 'max_epoch'\. Did you mean 'max_epochs'\?",
+    ),
     "option": (["--modle", "ReDO"], r"There is no option 'modle', given by the command line\. Did you mean 'model'\?"),
     "many values": (
         ["--model.width", "3", "4"],

@@ -141,7 +141,7 @@ def test_fast_dev_run_leaves_nothing(zoo: Zoo) -> None:
 
 def test_a_run_that_could_not_start_leaves_no_folder(zoo: Zoo) -> None:
     assert zoo("fit", "--config", "toy.yaml", "--model.width", "0").status == 1
-    assert not any(Path("runs/toy").iterdir())
+    assert not any(Path("runs").iterdir())
 
 
 def test_an_unusable_folder_is_told_before_data_is_touched(zoo: Zoo) -> None:

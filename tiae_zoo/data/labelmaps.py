@@ -184,7 +184,9 @@ class LabelMaps(FilesDataModule):
         """Refuse a class that no training picture shows: its value is a wrong one."""
         absent = [name for name, highest in zip(self.classes, writer.highest, strict=True) if highest == 0]
         if split == "train" and absent:
+            found, in_colour = _contents([item.image for item in self.items("train")[:LOOK_AT]])
             raise DataError(
-                f"No training picture shows {absent[0]} = {self.classes[absent[0]]}. Correct that value in "
+                f"No training picture shows {absent[0]} = {self.classes[absent[0]]}; the first of them hold "
+                f"{_values(found, in_colour)}. Correct that value in "
                 "--data.classes, or leave the class out; files saved with loss, such as JPEGs, do not keep values."
             )

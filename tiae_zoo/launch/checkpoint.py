@@ -84,6 +84,20 @@ def stored_hyperparameters(path: str) -> dict[str, Any]:
     return dict(content.get("hyper_parameters", {})) if isinstance(content, dict) else {}
 
 
+def refuse_nameless(path: str, stored: dict[str, Any]) -> None:
+    """Refuse arguments of an unknown class, before they are tried on one that does not take them.
+
+    Args:
+        path: of the checkpoint.
+        stored: its hyper-parameters.
+
+    Raises:
+        UserError: there are some, but no class.
+    """
+    if stored and "_class_path" not in stored:
+        raise UserError(f"{path} does not say which method it is of. Give a checkpoint of `tiae-zoo fit`.")
+
+
 def restored(kind: type[Method], path: Path) -> Method:
     """Return the method in a checkpoint file, on the CPU, in evaluation mode.
 
