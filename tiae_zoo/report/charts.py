@@ -81,8 +81,8 @@ def sweep_figure(table: Table, key: str, metric: str) -> Figure | None:
     """Draw a figure against a setting, as Figure 3 of ReDO does against the number of labelled images.
 
     Results that have the setting are points, with their interval over images; those equal but for it and the seed are
-    joined at their means, whatever their number of steps. Results without it, and all that is no method of ours, are
-    horizontal lines.
+    joined at their means, whatever the number and size of their steps. Results without it, and all that is no method
+    of ours, are horizontal lines; of the mean masks of several training sets, the best.
 
     Args:
         table: whose results are drawn.
@@ -104,10 +104,12 @@ def sweep_figure(table: Table, key: str, metric: str) -> Figure | None:
     for members in series.values():
         _draw_series(axes, members, metric, next(colours))
     _draw_levels(axes, [result for x, result in known if x is None], metric, colours)
-    dashes = cycle(DASHES)
+    others: dict[str, float] = {}
     for row in table.rows:
         if row.kind in ("paper", "trivial") and (value := row.scores.get(metric, Score(None)).value) is not None:
-            axes.axhline(value, color=PALE, linewidth=1.2, linestyle=next(dashes), label=row.name)
+            others[row.name] = max(value, others.get(row.name, value))
+    for (name, value), dashes in zip(others.items(), cycle(DASHES), strict=False):
+        axes.axhline(value, color=PALE, linewidth=1.2, linestyle=dashes, label=name)
     values = [x for x, _ in along]
     if min(values) > 0 and max(values) / min(values) >= WIDE:
         axes.set_xscale("log")

@@ -21,7 +21,7 @@ UNREAD = (
 )
 LIMITS = {"test": "trainer.limit_test_batches", "val": "trainer.limit_val_batches"}
 # settings that make two trainings different, beside those of model and data, and those that do not
-BUDGET = ("trainer.max_epochs", "trainer.max_steps")
+BUDGET = ("trainer.max_epochs", "trainer.max_steps", "data.batch_size")  # few images bear other ones than many
 MACHINE = ("data.root", "data.num_workers", "data.eval_batch_size", "data.download")
 
 
