@@ -15,8 +15,8 @@ from tiae_zoo.publishing import ENDINGS, card, verify
 from tiae_zoo.shipped import find_config, registry_file
 
 LARGEST = 12e6  # bytes: they are kept in the repository
-# of the figures: half precision and another machine's arithmetic move them this far
-RELATIVE, ABSOLUTE = 0.02, 0.002
+# half precision and another machine's arithmetic move the figures this far
+OF_SHARES, OF_OTHERS = {"abs": 0.002}, {"rel": 0.02}
 
 every_entry = pytest.mark.parametrize("entry", pretrained(), ids=lambda entry: entry["name"])
 
@@ -66,4 +66,7 @@ def test_its_score_is_reproduced(
         pytest.skip(f"needs data: {told.splitlines()[-1]}")
     assert status == 0, told
     found = json.loads(next(Path("runs").glob("*/test_0/results.json")).read_text(encoding="utf-8"))["metrics"]
-    assert found == pytest.approx(entry["metrics"], rel=RELATIVE, abs=ABSOLUTE)
+    assert found.keys() == entry["metrics"].keys()
+    for name, value in entry["metrics"].items():
+        share = "iou" in name or "acc" in name
+        assert found[name] == pytest.approx(value, **(OF_SHARES if share else OF_OTHERS)), name

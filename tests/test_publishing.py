@@ -80,8 +80,7 @@ def test_an_exported_model_is_the_one_that_was_trained(repository: Path, capfd: 
 def test_one_network_in_half_precision_is_small_and_segments_alike(repository: Path) -> None:
     options = ["--data.image_size", "32", *NARROW]
     checkpoint, _ = fitted("redo_lfw", *options)
-    Path("small.yaml").write_text("data: {init_args: {image_size: 32}}")
-    how = ["--config", "redo_lfw", "--config", "small.yaml", "--network", "mask_network", "--half"]
+    how = ["--config", "redo_lfw", "--config", "presets/redo_small", "--network", "mask_network", "--half"]
     assert main(["export", checkpoint, "faces", *how, "--limits", "Faces alone."]) == 0
     stored = load_file(repository / "faces.safetensors")
     assert {key.partition(".")[0] for key in stored} == {"mask_network"}
@@ -98,7 +97,7 @@ def test_one_network_in_half_precision_is_small_and_segments_alike(repository: P
     for key, value in model.state_dict().items():
         if key.startswith("mask_network"):
             torch.testing.assert_close(value, trained[key], rtol=1e-3, atol=1e-3)
-    quick = ["--trainer.limit_test_batches", "1", "--data.num_workers", "0"]
+    quick = ["--trainer.limit_test_batches", "1", "--data.num_workers", "0", "--data.image_size", "32"]
     assert main(["test", "--ckpt_path", "faces", *quick]) == 0
 
 

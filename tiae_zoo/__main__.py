@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _import_heavy(module: str) -> ModuleType:
-    """Import a module that loads PyTorch, which takes seconds; more if garbage were looked for in what is to stay."""
+    """Import a module that loads PyTorch, without the collection of garbage: there is none, and looking takes time."""
     gc.disable()
     try:
         return importlib.import_module(module)

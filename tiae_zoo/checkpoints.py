@@ -88,6 +88,8 @@ def fetch_weights(name: str) -> Path:
     try:
         fetch(urls, target, f"sha256:{entry['sha256']}", "set TIAE_ZOO_CACHE to a folder you may write")
     except UserError as error:
+        if isinstance(error.__cause__, OSError):  # of the disk, which another source does not mend
+            raise
         raise UserError(f"{error} Or {mirror}. Looked at before: {here}.") from error
     return target
 

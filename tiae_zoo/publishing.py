@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.pytorch import LightningModule
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tiae_zoo import __version__
 from tiae_zoo.checkpoints import load_model, pretrained
-from tiae_zoo.launch.checkpoint import stored_hyperparameters
-from tiae_zoo.messages import UserError
+from tiae_zoo.launch.arguments import KEYWORDS
+from tiae_zoo.launch.checkpoint import class_path_of, stored_hyperparameters
+from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.runs import RESULTS_FILE, write_json
-from tiae_zoo.shipped import find_config, registry_file
+from tiae_zoo.shipped import find_config, registry_file, shipped_configs
 
 GOLDEN_IMAGES = 2
 TOLERANCE = 1e-4  # of what a method predicts, on another machine and by another version of PyTorch
@@ -32,7 +35,10 @@ def publish(
     networks: Sequence[str] = (),
     half: bool = False,
     urls: Sequence[str] = (),
-    **told: str,
+    licence: str = "Apache-2.0",
+    recipe: str | None = None,
+    paper: str | None = None,
+    limits: str | None = None,
 ) -> dict[str, Any]:
     """Write pretrained weights beside the registry and return their entry, verified by loading them by their name.
 
@@ -43,24 +49,31 @@ def publish(
         results: `results.json` of a `tiae-zoo test` of this checkpoint: its figures are told.
         networks: attributes of the method whose weights are kept; all if empty.
         half: store the entries of matrices and kernels in 16 bits.
-        urls: where the file is to be had, too.
-        told: what else to tell: `licence` (Apache-2.0), `recipe` (the command of the run), `paper`, `limits`.
+        urls: further addresses of the file.
+        licence: of the weights.
+        recipe: how they were trained; the command of the checkpoint's run if None.
+        paper: that describes the method.
+        limits: a sentence on what they are not good for.
 
     Raises:
-        UserError: the checkpoint cannot be read, the name is taken, or the results are another checkpoint's.
+        UserError: the checkpoint cannot be read, the name is taken, a config is not a shipped one, or the results are
+            another checkpoint's.
     """
+    if not re.fullmatch(r"[a-z0-9]\w*", name) or name in KEYWORDS:
+        raise UserError(
+            f"{name!r} cannot be a name. Use small letters, digits and _, and no word that is a command's own."
+        )
+    if not checkpoint.is_file():
+        raise UserError(f"There is no checkpoint {checkpoint}. Give one of `tiae-zoo fit`.")
     folder = registry_file().parent
     paths = {kind: folder / f"{name}{ending}" for kind, ending in ENDINGS.items()}
     if name in {entry["name"] for entry in pretrained()} or any(path.exists() for path in paths.values()):
         raise UserError(f"There are weights {name!r} already, and nothing is overwritten. Give another name.")
     stored = stored_hyperparameters(str(checkpoint))
-    method = str(stored.get("_class_path", "")).rpartition(".")[2]
-    if not method:
-        raise UserError(f"{checkpoint} does not say which method it is of. Give a checkpoint of `tiae-zoo fit`.")
+    method = class_path_of(str(checkpoint), stored).rpartition(".")[2]
     content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    _check_configs(configs, method)
     state = kept(content["state_dict"], networks, half)
-    for config in configs:
-        find_config(config)
     entry = {
         "name": name,
         "method": method,
@@ -68,14 +81,16 @@ def publish(
         "arguments": {key: value for key, value in stored.items() if not key.startswith("_")},
         "networks": list(networks),
         **({"region_classes": known} if (known := content.get("region_classes")) else {}),
+        "half": half,
         "file": paths["weights"].name,
         "urls": list(urls),
         "preprocessing": _preprocessing(stored),
         **(measured(results, checkpoint) if results is not None else {}),
         "version": __version__,
-        "licence": "Apache-2.0",
-        "recipe": _command(checkpoint),
-        **told,
+        "licence": licence,
+        "recipe": recipe or _command(checkpoint),
+        "paper": paper or "",
+        "limits": limits or "",
     }
     try:
         _save(state, paths["weights"])
@@ -92,6 +107,19 @@ def publish(
             path.unlink(missing_ok=True)
         raise
     return entry
+
+
+def _check_configs(configs: Sequence[str], method: str) -> None:
+    known = [name.removesuffix(".yaml") for name in shipped_configs()]
+    if foreign := [config for config in configs if config not in known]:
+        hint = did_you_mean(foreign[0], known)
+        raise UserError(
+            f"{foreign[0]} is no shipped config; others would not have it.{hint} `tiae-zoo list` shows all."
+        )
+    models = [yaml.safe_load(find_config(config).read_text(encoding="utf-8")).get("model", {}) for config in configs]
+    classes = [model["class_path"].rpartition(".")[2] for model in models if "class_path" in model]
+    if classes[-1:] != [method]:
+        raise UserError(f"The checkpoint is of {method}, the configs are of {', '.join(classes) or 'no method'}.")
 
 
 MEASURED = ("metrics", "intervals", "trivial", "images", "protocol", "versions", "hardware")  # of a test's results
@@ -146,6 +174,8 @@ def measured(results: Path, checkpoint: Path) -> dict[str, Any]:
     if Path(record["checkpoint"]).resolve() != checkpoint.resolve():
         raise UserError(f"{results} was measured on {record['checkpoint']}, not on {checkpoint}. Test this one first.")
     config = record["config"]
+    if config["trainer"].get("limit_test_batches") not in (None, 1.0):
+        raise UserError(f"{results} was measured on a part of the test images. Test without limit_test_batches.")
     return {
         **{key: record[key] for key in MEASURED if key in record},
         "data": config["data"]["class_path"].rpartition(".")[2],
@@ -210,7 +240,8 @@ def card(entry: Mapping[str, Any]) -> str:
         "input": entry["preprocessing"],
         "file": f"`{entry['file']}`, {entry['size']} bytes",
         "sha256": f"`{entry['sha256']}`",
-        "made with": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        "stored": "matrices and kernels in 16 bits; the figures are those before" if entry["half"] else "as trained",
+        "measured with": ", ".join(f"{name} {version}" for name, version in libraries.items()),
     }
     lines += ["", *(f"- {name}: {fact}" for name, fact in facts.items() if fact)]
     if entry["recipe"]:

@@ -21,7 +21,6 @@ from tiae_zoo.report.tables import make_tables
 MEASURE = """async () => {
   document.querySelectorAll("details").forEach((each) => { each.open = true; });
   const page = document.documentElement, images = [...document.images], charts = [...document.querySelectorAll("svg")];
-  images.forEach((each) => { each.loading = "eager"; });
   await Promise.all(images.map((each) => each.decode()));
   return {
     overflow: page.scrollWidth - page.clientWidth, width: page.clientWidth,

@@ -85,7 +85,7 @@ def curves_figure(curves: Curves) -> Figure:
     rows = ceil(len(curves) / columns)
     figure = Figure((PANEL[0] * columns, PANEL[1] * rows), DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
-    for axes, (name, points) in zip(panels, sorted(curves.items()), strict=False):
+    for (name, points), axes in zip(sorted(curves.items()), panels, strict=False):  # in this order no panel is lost
         draw_curve(axes, name, points)
     for axes in panels:  # those left over
         axes.set_axis_off()

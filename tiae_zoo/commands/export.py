@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--results", type=Path, help="results.json of a `tiae-zoo test` of this checkpoint")
     parser.add_argument("--network", action="append", default=[], help="keep this attribute's weights only; repeatable")
     parser.add_argument("--half", action="store_true", help="store matrices and kernels in 16 bits")
-    parser.add_argument("--url", action="append", default=[], help="where the file is to be had, too; repeatable")
+    parser.add_argument("--url", action="append", default=[], help="further address of the file; repeatable")
     parser.add_argument("--licence", default="Apache-2.0", help="of the weights (default: %(default)s)")
     parser.add_argument("--paper", help="that describes the method")
     parser.add_argument("--recipe", help="how they were trained (default: the command of the checkpoint's run)")
@@ -44,7 +44,10 @@ def main(arguments: list[str]) -> int:
         options.network,
         options.half,
         options.url,
-        **{key: told for key in ("licence", "paper", "recipe", "limits") if (told := getattr(options, key))},
+        options.licence,
+        options.recipe,
+        options.paper,
+        options.limits,
     )
     print(f"Wrote {entry['file']}, {entry['size'] / 1e6:.2f} MB, its card, its golden pair and its entry.")
     print(f"Use it: tiae-zoo test --ckpt_path {entry['name']}")

@@ -13,7 +13,7 @@ from tiae_zoo.checkpoints import find_weights, pretrained
 from tiae_zoo.shipped import shipped_configs
 
 PACKAGE = Path(tiae_zoo.__file__).parent
-# told of weights, the first two that were measured; their names carry the protocol
+# figures shown of weights: the first two of these that were measured; their names carry the protocol
 FIGURES = ("iou", "iou_dataset", "acc_sequence", "acc", "linear_probe_accuracy", "variance_ratio")
 OF_WEIGHTS = ("method", "configs", "data", "metrics", "protocol", "preprocessing", "licence", "paper", "size", "sha256")
 

@@ -15,7 +15,7 @@ import tiae_zoo.methods
 from tiae_zoo.checkpoints import find_pretrained, is_pretrained, pretrained
 from tiae_zoo.data import Folder
 from tiae_zoo.launch.arguments import configs_of
-from tiae_zoo.launch.checkpoint import find_checkpoint, restored, stored_hyperparameters
+from tiae_zoo.launch.checkpoint import class_path_of, find_checkpoint, restored, stored_hyperparameters
 from tiae_zoo.messages import UserError
 
 HOME = Path("runs")  # where checkpoints are looked for that are named by no path
@@ -48,9 +48,7 @@ class Choice:
     def _find_kind(self) -> type[LightningModule]:
         if self.is_pretrained:
             return getattr(tiae_zoo.methods, find_pretrained(self.name)["method"])
-        class_path = stored_hyperparameters(find_checkpoint(self.name, HOME)).get("_class_path")
-        if class_path is None:
-            raise UserError(f"{self.name} does not say which method it is of. Give a checkpoint of `tiae-zoo fit`.")
+        class_path = class_path_of(self.name, stored_hyperparameters(find_checkpoint(self.name, HOME)))
         try:
             return pkgutil.resolve_name(class_path)
         except (ImportError, AttributeError) as error:
@@ -73,8 +71,10 @@ class Choice:
         """How pictures become what the network sees: as `predict` does it by the config of the same checkpoint."""
         settings: dict[str, Any] = {}
         for config in configs_of(self.name):
-            content = yaml.safe_load(config.read_text(encoding="utf-8"))
-            settings |= (content.get("data") or {}).get("init_args") or {}
+            data = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("data") or {}
+            if isinstance(data, str) or "class_path" in data:
+                settings = {}  # another DataModule
+            settings |= {} if isinstance(data, str) else data.get("init_args") or {}
         built_for = self.method.hparams
         trained_on = {"image_size": built_for.get("image_size"), "channels": built_for.get("image_channels")}
         chosen = {key: settings.get(key) for key in OF_DATA} | {key: n for key, n in trained_on.items() if n}

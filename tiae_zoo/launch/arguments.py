@@ -12,6 +12,7 @@ from tiae_zoo.messages import UserError
 from tiae_zoo.shipped import find_config
 
 CONFIG_OPTIONS = ("--config", "-c")
+KEYWORDS = ("best", "last", "hpc", "registry", "untrained")  # checkpoints that are named by no path
 
 
 def option_values(arguments: list[str], *names: str) -> Iterator[tuple[int, str]]:
@@ -45,7 +46,7 @@ def with_found_configs(arguments: list[str]) -> list[str]:
 
 
 def with_run_config(arguments: list[str]) -> list[str]:
-    """Return the arguments with the configs that belong to `--ckpt_path`, where no config and model is given.
+    """Return the arguments with the configs that belong to `--ckpt_path`, where presets at most and no model are given.
 
     That of the run that wrote the file, or those of pretrained weights.
 
@@ -53,7 +54,8 @@ def with_run_config(arguments: list[str]) -> list[str]:
         UserError: there is no such checkpoint, nor anything else that tells the method.
     """
     given = {argument.partition("=")[0] for argument in arguments}
-    if given & {*CONFIG_OPTIONS, "--model", "--help", "-h"}:
+    own = any(Path(config).parent.name != "presets" for _, config in option_values(arguments, *CONFIG_OPTIONS))
+    if own or given & {"--model", "--help", "-h"}:
         return arguments
     for _, checkpoint in option_values(arguments, "--ckpt_path"):
         if configs := configs_of(checkpoint):
@@ -62,6 +64,8 @@ def with_run_config(arguments: list[str]) -> list[str]:
             return [arguments[0], *(word for config in configs for word in ("--config", str(config))), *arguments[1:]]
         if checkpoint.endswith(".ckpt") and "://" not in checkpoint and not Path(checkpoint).exists():
             raise UserError(f"There is no checkpoint {checkpoint!r}. Give the path of one, or a --config as well.")
+        if checkpoint not in KEYWORDS and not {"/", "."} & {*checkpoint} and not Path(checkpoint).exists():
+            find_pretrained(checkpoint)  # tells what there is
     return arguments
 
 

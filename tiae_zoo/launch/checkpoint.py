@@ -94,8 +94,23 @@ def refuse_nameless(path: str, stored: dict[str, Any]) -> None:
     Raises:
         UserError: there are some, but no class.
     """
-    if stored and "_class_path" not in stored:
+    if stored:
+        class_path_of(path, stored)
+
+
+def class_path_of(path: str, stored: dict[str, Any]) -> str:
+    """Return the class of the method in a checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        stored: its hyper-parameters.
+
+    Raises:
+        UserError: they do not tell it.
+    """
+    if "_class_path" not in stored:
         raise UserError(f"{path} does not say which method it is of. Give a checkpoint of `tiae-zoo fit`.")
+    return str(stored["_class_path"])
 
 
 def restored(kind: type[Method], path: Path) -> Method:

@@ -50,7 +50,7 @@ class STNClassifier(OneCycle):
         num_classes: what a digit can be.
         image_size: side of the images in pixels, at least 28.
         image_channels: channels of the images.
-        glimpse_size: side of what is seen; the image's if None.
+        glimpse_size: side of what is seen; the image's if None, and without a warp.
         num_parameters: of the whole network, about: the widths follow. 400 000 in Table 1.
         lr: peak learning rate of a one-cycle schedule over the whole training (ours; the paper's is SGD with 0.01).
 
@@ -73,8 +73,8 @@ class STNClassifier(OneCycle):
         lr: float = 1e-3,
     ) -> None:
         super().__init__()
-        if warp is None and (look != "once" or glimpse_size):
-            raise ValueError("Without a warp there is nothing that looks. Set look to once and leave out glimpse_size.")
+        if warp is None and look != "once":
+            raise ValueError("Without a warp there is nothing that looks. Set look to once.")
         num_glimpses = num_glimpses or num_digits
         if num_glimpses % num_digits or (look == "once" and num_glimpses != num_digits):
             raise ValueError(
@@ -84,7 +84,7 @@ class STNClassifier(OneCycle):
         self.save_hyperparameters()
         self.lr, self.num_digits, self.num_classes = lr, num_digits, num_classes
         self.looks_once = look == "once"
-        seen = glimpse_size or image_size
+        seen = glimpse_size if glimpse_size and warp is not None else image_size
         self.transformer: nn.Module | None = None
         if warp is not None:
             localisation = ConvolutionalLocalisation if classifier == "cnn" else DenseLocalisation

@@ -95,7 +95,7 @@ class UpsampledConv2d(nn.Conv2d):
 
 
 def spread(kernel: Tensor) -> Tensor:
-    """Return the sum of a kernel (O, I, 3, 3) at the four places of a 4x4 one, (O, I, 4, 4)."""
+    """Return the sum of a kernel (..., 3, 3) at the four places of a 4x4 one, (..., 4, 4)."""
     rows = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
     return F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
 
@@ -130,8 +130,8 @@ def initialise_orthogonal(module: nn.Module, gain: float) -> None:
 class SpectralNorm(nn.Module):
     """A convolution's weight divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957).
 
-    The same numbers and the same state as those of :func:`torch.nn.utils.parametrizations.spectral_norm`, in half the
-    time for channels-last weights, which that one copies, and whose gradient it divides three times over.
+    The same numbers and the same state as those of :func:`torch.nn.utils.parametrizations.spectral_norm`, faster for
+    channels-last weights, which that one copies, and with fewer passes over the gradient.
 
     Args:
         weight: (O, I, H, W), from which the singular vectors start.
@@ -150,7 +150,7 @@ class SpectralNorm(nn.Module):
             self._iterate(weight)
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return (O, I, H, W) of spectral norm one for a weight (O, I, H, W), in full precision in any case."""
+        """Return (O, I, H, W) of spectral norm one, for a weight (O, I, H, W); autocast changes nothing."""
         device = weight.device.type
         with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             if self.training:

@@ -123,13 +123,20 @@ class Result:
         return flat(self.record["config"]).get(key) if value is None else value
 
     def same_but(self, *keys: str) -> str:
-        """Return a text that is equal for trainings that differ in seed, machine and the settings `keys` alone."""
+        """Return a text that is equal for trainings that differ in seed, machine and the settings `keys` alone.
+
+        Where the record of the training is missing, the run that the checkpoint is of stands for it, but for the number
+        at the end of its name.
+        """
         config = flat(self.training.get("config") or self.record["config"])
         kept = {
             name: value
             for name, value in config.items()
-            if (name.partition(".")[0] in ("model", "data") and name not in MACHINE) or name in BUDGET
+            if ((name.partition(".")[0] in ("model", "data") and name not in MACHINE) or name in BUDGET)
+            and value is not None  # an older version may not have had the setting
         }
+        if not self.training and len(parents := Path(self.record.get("checkpoint") or "").parents) > 2:
+            kept["run"] = parents[2].name.rstrip("0123456789")
         return json.dumps({name: kept[name] for name in sorted(kept.keys() - {*keys})})
 
     @cached_property
