@@ -45,7 +45,8 @@ def fitted(config: str, *options: str) -> tuple[str, str]:
     """Return the paths of a checkpoint and of its test's results."""
     assert main(["fit", "--config", config, *QUICK, *options]) == 0
     checkpoint = f"runs/{config}/fit_0/checkpoints/last.ckpt"
-    assert main(["test", "--config", config, *QUICK, *options, "--ckpt_path", checkpoint]) == 0
+    whole = ["--trainer.limit_test_batches", "1.0", "--ckpt_path", checkpoint]
+    assert main(["test", "--config", config, *QUICK, *options, *whole]) == 0
     return checkpoint, f"runs/{config}/test_0/results.json"
 
 
@@ -124,6 +125,7 @@ def test_nothing_is_overwritten_and_nothing_left_of_what_failed(
         (["--results", "other.json"], "was measured on elsewhere.ckpt"),
         (["--results", "fit.json"], "is no results.json of `tiae-zoo test`"),
         (["--config", "shift_ae_mnits"], "Did you mean"),
+        (["--config", "redo_lfw"], "The checkpoint is of ShiftInvariantAE, the configs are of ShiftInvariantAE, ReDO."),
     ):
         assert main([*base, *options]) == 1
         assert told in capfd.readouterr().err
