@@ -120,15 +120,24 @@ def test_nothing_is_overwritten_and_nothing_left_of_what_failed(
     other = json.loads(Path(results).read_text()) | {"checkpoint": "elsewhere.ckpt"}
     Path("other.json").write_text(json.dumps(other))
     Path("fit.json").write_text(json.dumps(other | {"verb": "fit"}))
+    part = json.loads(Path(results).read_text())
+    part["config"]["trainer"]["limit_test_batches"] = 2
+    Path("part.json").write_text(json.dumps(part))
     for options, told in (
         (["--network", "mask"], "has no network 'mask'"),
         (["--results", "other.json"], "was measured on elsewhere.ckpt"),
         (["--results", "fit.json"], "is no results.json of `tiae-zoo test`"),
+        (["--results", "part.json"], "was measured on a part of the test images"),
         (["--config", "shift_ae_mnits"], "Did you mean"),
         (["--config", "redo_lfw"], "The checkpoint is of ShiftInvariantAE, the configs are of ShiftInvariantAE, ReDO."),
     ):
         assert main([*base, *options]) == 1
         assert told in capfd.readouterr().err
+    for name in ("last", "Digits", "my digits", "../digits"):
+        assert main(["export", checkpoint, name, *base[3:]]) == 1
+        assert f"{name!r} cannot be a name" in capfd.readouterr().err
+    assert main(["export", "nowhere.ckpt", *base[2:]]) == 1
+    assert "There is no checkpoint nowhere.ckpt" in capfd.readouterr().err
     monkeypatch.setattr(publishing, "TOLERANCE", -1.0)
     assert main(base) == 1
     assert [path.name for path in repository.iterdir()] == ["registry.json"]

@@ -59,7 +59,7 @@ def publish(
         UserError: the checkpoint cannot be read, the name is taken, a config is not a shipped one, or the results are
             another checkpoint's.
     """
-    if not re.fullmatch(r"[a-z0-9]\w*", name) or name in KEYWORDS:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name) or name in KEYWORDS:
         raise UserError(
             f"{name!r} cannot be a name. Use small letters, digits and _, and no word that is a command's own."
         )

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from tiae_zoo.callbacks import RankedMasks, TrainingCurves, ranked_masks
 from tiae_zoo.callbacks import pictures as callbacks_pictures
+from tiae_zoo.callbacks.curves import PANELS, curves_figure
 from tiae_zoo.callbacks.ranked_masks import Kept, matched_classes
 from tiae_zoo.methods import Segmenter
 from tiae_zoo.metrics.functional import confusion_matrices
@@ -159,6 +160,11 @@ def test_tensorboard_gets_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run.loggers = [board := Board()]
     run.fit(Halves())
     assert board.taken["pictures/curves"][2] == 3
+
+
+def test_panels_without_a_curve_are_empty() -> None:
+    figure = curves_figure({str(number): [(1.0, 0.5), (2.0, 0.4)] for number in range(PANELS + 1)})
+    assert [axes.axison for axes in figure.axes] == [True] * (PANELS + 1) + [False] * (PANELS - 1)
 
 
 def test_curves_go_on_after_resuming(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tests.cli.conftest import Zoo
 
@@ -51,6 +52,22 @@ def test_a_checkpoint_alone_brings_its_runs_config(fitted: Zoo) -> None:
     assert outcome.status == 0
     assert "Using the config of the checkpoint's own run: runs/toy/fit_0/config.yaml" in outcome.err
     assert Path("runs/toy/test_0/results.json").is_file()
+
+
+def test_presets_change_the_runs_config_and_do_not_replace_it(fitted: Zoo) -> None:
+    Path("presets").mkdir()
+    Path("presets/small.yaml").write_text("data: {init_args: {batch_size: 1}}", encoding="utf-8")
+    outcome = fitted("test", "--ckpt_path", BEST, "--config", "presets/small.yaml")
+    assert outcome.status == 0
+    assert "Using the config of the checkpoint's own run" in outcome.err
+    saved = yaml.safe_load(Path("runs/toy/test_0/config.yaml").read_text(encoding="utf-8"))
+    assert saved["data"]["init_args"]["batch_size"] == 1
+
+
+def test_misspelt_pretrained_weights_are_corrected(zoo: Zoo) -> None:
+    outcome = zoo("test", "--ckpt_path", "shift_ae_mnits")
+    assert outcome.status == 1
+    assert "There are no weights 'shift_ae_mnits'. Did you mean 'shift_ae_mnist'?" in outcome.err
 
 
 def test_a_checkpoint_away_from_its_run_needs_a_config(fitted: Zoo) -> None:

@@ -38,7 +38,7 @@ def fit(method: LightningModule, samples: list[dict[str, Tensor]], epochs: int) 
 
 SETTINGS = {
     "cnn": {"warp": None},
-    "fcn": {"warp": None, "classifier": "fcn"},
+    "fcn": {"warp": None, "classifier": "fcn", "glimpse_size": 20},  # nothing looks, and nothing is cut
     "st-cnn affine": {},
     "st-fcn spline": {"warp": "thin_plate_spline", "classifier": "fcn"},
     "recurrent": {"look": "recurrent", "num_glimpses": 2, "glimpse_size": 28},

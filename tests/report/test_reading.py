@@ -79,6 +79,17 @@ def test_trainings_that_differ_in_the_seed_alone_are_alike(tmp_path: Path) -> No
     assert c.same_but("data.labelled") == d.same_but("data.labelled") == a.same_but("data.labelled")
 
 
+def test_without_trainings_the_runs_of_the_checkpoints_are_compared(tmp_path: Path) -> None:
+    for name in ("noise_seed0", "noise_seed1", "rooms_seed0"):
+        path = write_run(tmp_path / name, 0.7, fit=False)
+        if name == "noise_seed1":  # written by a version that had one more setting
+            record = json.loads(path.read_text(encoding="utf-8"))
+            record["config"]["data"]["init_args"]["labelled"] = None
+            path.write_text(json.dumps(record), encoding="utf-8")
+    noise, again, rooms = find_results([tmp_path])
+    assert noise.same_but() == again.same_but() != rooms.same_but()
+
+
 def test_the_published_results_are_read() -> None:
     found = {result.name: result for result in find_results([PUBLISHED])}
     assert found["redo_lfw_small_test"].data == "LFW"

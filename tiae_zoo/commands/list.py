@@ -15,7 +15,10 @@ from tiae_zoo.shipped import shipped_configs
 PACKAGE = Path(tiae_zoo.__file__).parent
 # figures shown of weights: the first two of these that were measured; their names carry the protocol
 FIGURES = ("iou", "iou_dataset", "acc_sequence", "acc", "linear_probe_accuracy", "variance_ratio")
-OF_WEIGHTS = ("method", "configs", "data", "metrics", "protocol", "preprocessing", "licence", "paper", "size", "sha256")
+OF_WEIGHTS = (
+    *("method", "configs", "data", "seed", "metrics", "protocol", "preprocessing", "half", "limits"),
+    *("licence", "paper", "size", "sha256"),
+)
 
 
 def main(arguments: list[str]) -> int:
