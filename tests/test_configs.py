@@ -107,6 +107,9 @@ def test_pictures_without_masks_are_trained_on_with_the_unlabelled_preset(
 
     assert main(["fit", *arguments, "--config", str(PRESETS / "unlabelled.yaml")]) == 0, capfd.readouterr().err
     assert [path.name for path in Path("runs").rglob("*.ckpt")] == ["last.ckpt"]
+    told = capfd.readouterr().out
+    assert "Use it: tiae-zoo predict --ckpt_path runs/redo_flowers/fit_" in told
+    assert "Score it" not in told
 
 
 @pytest.mark.parametrize(

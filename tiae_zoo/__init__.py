@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiae_zoo.checkpoints import load_model as load_model
 
+__all__ = ["__version__", "load_model"]
 __version__ = "0.1.0"
 
 
@@ -14,3 +15,7 @@ def __getattr__(name: str) -> Any:
     if name == "load_model":
         return importlib.import_module("tiae_zoo.checkpoints").load_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

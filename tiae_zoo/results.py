@@ -132,8 +132,10 @@ def summary(folder: Path) -> str:
     last = folder / "checkpoints" / "last.ckpt"
     if last.is_file():
         lines.append(f"Last checkpoint: {last}")
-    if checkpoint := (folder / best if best else last if last.is_file() else None):
-        lines.append(f"Score it: tiae-zoo test --ckpt_path {shlex.quote(str(checkpoint))}")
+    if best:
+        lines.append(f"Score it: tiae-zoo test --ckpt_path {shlex.quote(str(folder / best))}")
+    elif last.is_file():  # nothing was scored
+        lines.append(f"Use it: tiae-zoo predict --ckpt_path {shlex.quote(str(last))} --data Folder --data.images ...")
     return "\n".join(lines)
 
 

@@ -3,10 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from jsonargparse import Namespace
 from PIL import Image
+from torch import Tensor
 
 from tests.cli.conftest import Zoo
+from tests.cli.toys import ToyMethod
 from tests.fakes import scene
 from tiae_zoo.callbacks.predictions import file_names
 from tiae_zoo.launch.checkpoint import follow_channels
@@ -65,6 +68,19 @@ def test_photos_of_any_size_get_masks_of_that_size(zoo: Zoo, redo: str, photos: 
     broken = zoo("predict", "--ckpt_path", redo, "--data", "Folder", "--data.images", str(photos / "broken.jpg"))
     assert broken.status == 1
     assert "None of the pictures can be read (broken.jpg (cannot identify image file" in broken.err
+
+
+def test_pictures_in_which_nothing_is_found_are_told(fitted: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict_step(method: ToyMethod, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        masks = torch.zeros(len(batch["image"]), 2, 8, 8)
+        masks[:, 0] = 1
+        masks[1 if batch_idx == 0 else 0 :, 1, 2:6, 2:6] = 2  # an object in the middle, but not in the first picture
+        return masks
+
+    monkeypatch.setattr(ToyMethod, "predict_step", predict_step)
+    outcome = fitted("predict", "--config", "toy.yaml", "--ckpt_path", "last", "--output", "out")
+    assert "No object in 1 of them: predict/0.jpg" in outcome.out, outcome.err
+    assert json.loads(Path("out/predictions.json").read_text(encoding="utf-8"))["without_object"] == ["predict/0.jpg"]
 
 
 def test_masks_become_pictures_named_like_the_images(fitted: Zoo) -> None:

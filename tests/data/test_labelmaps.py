@@ -207,6 +207,13 @@ def test_a_class_that_is_nowhere_is_told():
         MODULES["grasps"](classes={"hand": 1, "cup": 3}).setup("fit")
 
 
+def test_a_class_that_is_nowhere_is_told_of_maps_whose_palettes_differ(tmp_path):
+    square = np.kron(NUMBERS, np.ones((8, 4), np.uint8))
+    save(tmp_path / "maps", *[in_palette(square, [0, 0, 0, *colour]) for colour in (RED, LIME) for _ in range(4)])
+    with pytest.raises(DataError, match=r"No training picture shows cup = 9; the first of them hold 0"):
+        MaskFolder("maps", {"hand": 1, "cup": 9}, root=str(tmp_path), **SMALL).setup("fit")
+
+
 def test_numbers_for_coloured_maps_are_told(tmp_path):
     save(tmp_path / "maps", *[np.kron(COLOURS, np.ones((8, 2, 1), np.uint8))] * 4)
     with pytest.raises(DataError, match=r"in colour, but --data\.classes gives numbers"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +20,7 @@ from tiae_zoo.callbacks.drawing import to_pictures
 from tiae_zoo.callbacks.found import Found, found_in
 from tiae_zoo.callbacks.mask_files import save_mask, save_overlay, save_picture, save_soft
 from tiae_zoo.callbacks.region_values import RegionValues, border_contact, by_border, known_values
-from tiae_zoo.messages import UserError
+from tiae_zoo.messages import UserError, listed
 from tiae_zoo.runs import write_json
 
 RECORD_FILE = "predictions.json"
@@ -60,6 +60,7 @@ class PredictionWriter(BasePredictionWriter):
         self.regions: RegionValues | None = None
         self.written = 0
         self.unreadable: dict[str, str] = {}
+        self.without_object: list[str] = []
         self._arrays: dict[str, list[np.ndarray]] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -145,6 +146,8 @@ class PredictionWriter(BasePredictionWriter):
         file = self._file(place)
         values = self.regions.values if self.regions else []
         winner = found.winner(values)
+        if not winner.any():
+            self.without_object.append(self.names[place] if self.names else file)
         save_mask(winner, self.folder / "masks" / f"{file}.png")
         if self.soft:
             for value, soft in found.soft(values):
@@ -177,15 +180,16 @@ class PredictionWriter(BasePredictionWriter):
             UserError: no picture could be read.
         """
         self.unreadable = {name: why for part in gathered(self.unreadable, trainer) for name, why in part.items()}
+        self.without_object = sorted(file for part in gathered(self.without_object, trainer) for file in part)
         self.written = sum(gathered(self.written, trainer))
         if not self.written:
-            raise UserError(f"None of the pictures can be read ({listed(self.unreadable)}). Give others.")
+            raise UserError(f"None of the pictures can be read ({listed(reasons(self.unreadable))}). Give others.")
         if self._arrays:
             part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
             arrays = {key: np.concatenate(parts) for key, parts in self._arrays.items()}
             np.savez_compressed(self.folder / f"predictions{part}.npz", **arrays)  # type: ignore[arg-type]
         if trainer.is_global_zero:
-            known = {"regions": asdict(self.regions)} if self.regions else {}
+            known = {"regions": asdict(self.regions), "without_object": self.without_object} if self.regions else {}
             record = {**known, "pictures": self.written, "unreadable": self.unreadable}
             write_json(self.folder / RECORD_FILE, record)
 
@@ -195,8 +199,10 @@ class PredictionWriter(BasePredictionWriter):
         if self.regions:
             values = ", ".join(f"region {region} as {value}" for region, value in enumerate(self.regions.values))
             lines.append(f"Pixels: {values}; 0 is the background, by {self.regions.chosen_by}")
+        if self.without_object:
+            lines.append(f"No object in {len(self.without_object)} of them: {listed(self.without_object)}")
         if self.unreadable:
-            lines.append(f"Skipped {len(self.unreadable)} that cannot be read: {listed(self.unreadable)}")
+            lines.append(f"Skipped {len(self.unreadable)} that cannot be read: {listed(reasons(self.unreadable))}")
         return "\n".join(lines)
 
 
@@ -221,10 +227,9 @@ def gathered(value: Any, trainer: Trainer) -> list[Any]:
     return values
 
 
-def listed(unreadable: Mapping[str, str], most: int = 5) -> str:
-    """Return the first few pictures that cannot be read, with the reasons, and how many more there are."""
-    more = f" and {len(unreadable) - most} more" if len(unreadable) > most else ""
-    return ", ".join(f"{name} ({why})" for name, why in islice(unreadable.items(), most)) + more
+def reasons(unreadable: Mapping[str, str]) -> list[str]:
+    """Return the names of the pictures that cannot be read, each with the reason."""
+    return [f"{name} ({why})" for name, why in unreadable.items()]
 
 
 def file_names(names: Sequence[str]) -> list[str]:

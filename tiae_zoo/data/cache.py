@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from tiae_zoo.caching import cache_dir, exclusive
 from tiae_zoo.data.decode import Bytes, DamagedImageError, Item
-from tiae_zoo.data.errors import DataError, listed
+from tiae_zoo.data.errors import DataError
+from tiae_zoo.messages import listed
 
 FORMAT = 2  # raise it whenever decoding gives other pixels or refuses other files: old stores are then left alone
 

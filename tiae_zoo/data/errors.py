@@ -23,9 +23,3 @@ def check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
         return
     known, hint = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
     raise DataError(f"{argument}={value!r} is not known; choose one of {known}.{hint}")
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first few of `names` and how many more there are, for a message."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

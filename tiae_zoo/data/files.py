@@ -17,8 +17,9 @@ from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, decode_all, open_store, warn_of_damaged
 from tiae_zoo.data.datasets import Sample, Split, StoreDataset, ZooDataset
 from tiae_zoo.data.decode import IGNORE, Bytes, Grey, Item, MaskRule, decode
-from tiae_zoo.data.errors import DataError, MissingFileError, listed
+from tiae_zoo.data.errors import DataError, MissingFileError
 from tiae_zoo.data.whole import WholePictures
+from tiae_zoo.messages import listed
 
 Protocol = Literal["redo", "official"]  # whose split: the ReDO paper's, or that of the dataset's authors
 

@@ -12,8 +12,9 @@ from PIL import Image
 from tiae_zoo.data.cache import StoreWriter
 from tiae_zoo.data.datasets import Split
 from tiae_zoo.data.decode import Bytes, DamagedImageError, Item, Resize, colours, load_image, square
-from tiae_zoo.data.errors import DataError, listed
+from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.files import FilesDataModule
+from tiae_zoo.messages import listed
 
 Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
 Value = int | Colour  # of a class in the files: the number its pixels have, or their colour
@@ -99,10 +100,12 @@ def find_classes(paths: Sequence[Path]) -> dict[str, Value]:
     Raises:
         DataError: the files leave open what a class is.
     """
-    found, in_colour = _contents(paths[:LOOK_AT])
+    found, in_colour, palettes = _contents(paths[:LOOK_AT])
     others = sorted(found - {0})
     reason = ""
-    if len(others) > MOST_CLASSES:
+    if palettes > 1:
+        reason = "their palettes differ, so numbers and colours do not agree"
+    elif len(others) > MOST_CLASSES:
         reason = f"they hold more than {MOST_CLASSES} values, as photos do, and maps that were saved with loss"
     elif not others:
         reason = "all their pixels are 0"
@@ -116,8 +119,8 @@ def find_classes(paths: Sequence[Path]) -> dict[str, Value]:
     return {str(value) if isinstance(value, int) else "#{:02x}{:02x}{:02x}".format(*value): value for value in values}
 
 
-def _contents(paths: Sequence[Path]) -> tuple[set[int], bool]:
-    """All values of the files, and whether these are colours."""
+def _contents(paths: Sequence[Path]) -> tuple[set[int], bool, int]:
+    """All values of the files, whether these are colours, and how many palettes there are."""
     numbers: set[int] = set()
     shades: set[int] = set()
     palettes: set[bytes] = set()
@@ -134,9 +137,7 @@ def _contents(paths: Sequence[Path]) -> tuple[set[int], bool]:
             break  # photos have millions
         if label_map.palette is not None:
             palettes.add(bytes(label_map.palette.palette))
-    if len(palettes) > 1:
-        raise _ambiguous(paths[0].parent, "their palettes differ, so numbers and colours do not agree")
-    return (shades if in_colour else numbers), in_colour
+    return (shades if in_colour else numbers), in_colour, len(palettes)
 
 
 def _ambiguous(folder: Path, reason: str) -> DataError:
@@ -184,7 +185,7 @@ class LabelMaps(FilesDataModule):
         """Refuse a class that no training picture shows: its value is a wrong one."""
         absent = [name for name, highest in zip(self.classes, writer.highest, strict=True) if highest == 0]
         if split == "train" and absent:
-            found, in_colour = _contents([item.image for item in self.items("train")[:LOOK_AT]])
+            found, in_colour, _ = _contents([item.image for item in self.items("train")[:LOOK_AT]])
             raise DataError(
                 f"No training picture shows {absent[0]} = {self.classes[absent[0]]}; the first of them hold "
                 f"{_values(found, in_colour)}. Correct that value in "

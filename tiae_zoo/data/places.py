@@ -66,7 +66,7 @@ def find_pictures(given: str, data_root: Path, option: str) -> tuple[Path, list[
             f"No picture matches {_looked(given, data_root)}. Correct {option}, and quote it so that it is not the "
             "shell that reads the pattern."
         )
-    raise DataError(f"There is no folder {_looked(given, data_root)}. Point {option} to your pictures.")
+    raise DataError(f"There is no folder or file {_looked(given, data_root)}. Point {option} to your pictures.")
 
 
 def places(given: str, data_root: Path) -> list[Path]:
