@@ -23,6 +23,7 @@ LOG = logging.getLogger(__name__)
 TITLE = "tiae-zoo: find the object"
 PRIVACY = "Pictures stay in the memory of the computer that runs this page: none is kept on disk or sent elsewhere."
 MOST_BYTES = 50 * 2**20  # of a picture
+SMALL = 128  # pixels; a picture of fewer, enlarged by the browser, shows them as squares instead of a blur
 BLUE = "#1d5f9e"  # dark enough for white text on it
 STYLE = """
 .q-uploader__subtitle { display: none }  /* bytes and per cent of an upload that takes no time */
@@ -170,7 +171,8 @@ def show_picture(title: str, content: bytes, picture: Image.Image, file: str) ->
             save = partial(ui.download.content, content, file)
             ui.button("Save", icon="download", color=None, on_click=save).props("flat dense")
         image = ui.image(data_url(content, kind)).props(f'alt="{title}" fit=contain no-spinner')
-        image.style(f"aspect-ratio: {picture.width} / {picture.height}; max-height: 75vh")
+        drawing = "pixelated" if max(picture.size) < SMALL else "auto"
+        image.style(f"aspect-ratio: {picture.width} / {picture.height}; max-height: 75vh; image-rendering: {drawing}")
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:
