@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tiae_zoo import __version__
+from tiae_zoo.callbacks.mask_average import AVERAGED
 from tiae_zoo.checkpoints import load_model, pretrained
 from tiae_zoo.launch.arguments import KEYWORDS
 from tiae_zoo.launch.checkpoint import class_path_of, stored_hyperparameters
@@ -178,6 +179,7 @@ def measured(results: Path, checkpoint: Path) -> dict[str, Any]:
         raise UserError(f"{results} was measured on a part of the test images. Test without limit_test_batches.")
     return {
         **{key: record[key] for key in MEASURED if key in record},
+        "metrics": {name: value for name, value in record["metrics"].items() if not name.endswith(AVERAGED)},
         "data": config["data"]["class_path"].rpartition(".")[2],
         "seed": config["seed_everything"],
     }

@@ -76,6 +76,12 @@ def test_the_average_is_kept_in_checkpoints(tmp_path: Path) -> None:
     assert float(average["module.rows"]) == pytest.approx(10.0625)
 
 
+def test_without_an_average_none_is_scored() -> None:
+    (scores,) = trainer(MaskAverage()).test(Stepping(), samples(), verbose=False)
+    assert "test/iou" in scores
+    assert "test/iou_ema" not in scores
+
+
 def test_it_leaves_the_training_alone() -> None:
     method = Stepping()
     own = method.mask_network

@@ -14,13 +14,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tiae_zoo.methods import Segmenter
 from tiae_zoo.metrics import MatchedSegmentation
 
+AVERAGED = "_ema"  # at the end of the names of its figures
+
 
 class MaskAverage(Callback):
     """Keep an exponential moving average of the network that gives the masks, and score it as the network is scored.
 
     Networks trained against each other do not settle; an average of their weights often is better than any of them
     (Yazici et al. 2019, arXiv 1806.04498). Logged at validation and test: the scores of `Segmenter`, with `_ema` at the
-    end of their names. The average lies in the checkpoints; training itself is not touched.
+    end of their names. The average lies in the checkpoints, and is not scored where there is none, as with published
+    weights; training itself is not touched.
 
     Args:
         decay: what is kept of the average in a training batch.
@@ -71,6 +74,8 @@ class MaskAverage(Callback):
         if "mask" not in batch:
             return
         average, scores = self._place(pl_module)
+        if not average.n_averaged:  # nothing has been trained, and the checkpoint has no average
+            return
         with _in_place_of(pl_module, self.network, average.module.eval()):
             scores.update(pl_module.segment(batch["image"]), batch["mask"])
 
@@ -91,7 +96,7 @@ class MaskAverage(Callback):
     def _log(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         _, scores = self._place(pl_module)
         if trainer.strategy.reduce_boolean_decision(scores.update_called, all=False):
-            pl_module.log_dict({f"{stage}/{name}_ema": value for name, value in scores.compute().items()})
+            pl_module.log_dict({f"{stage}/{name}{AVERAGED}": value for name, value in scores.compute().items()})
             scores.reset()
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
