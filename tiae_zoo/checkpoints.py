@@ -110,7 +110,8 @@ def as_checkpoint(name: str) -> Path:
         UserError: as :func:`fetch_weights`.
     """
     entry = find_pretrained(name)
-    path = weights_folder() / f"{name}-{entry['sha256'][:12]}.ckpt"
+    digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()  # of weights and arguments
+    path = weights_folder() / f"{name}-{digest[:12]}.ckpt"
     if path.is_file():
         return path
     import lightning.pytorch

@@ -66,7 +66,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(num_regions=num_classes)
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=["windows"])  # a way to use the weights, not one of theirs
         if class_weights is not None and len(class_weights) != num_classes:
             raise ValueError(
                 f"class_weights has {len(class_weights)} numbers for {num_classes} classes. Give one for each."
