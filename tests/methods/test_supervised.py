@@ -70,6 +70,15 @@ def test_masks_sum_to_one_and_are_scored_without_matching_being_needed() -> None
     assert ((masks.argmax(1) == truth) | ~judged).float().mean() > 0.9  # classes keep their names
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_images_of_any_size_from_32_px_are_segmented(network: str) -> None:
+    method = SupervisedSegmenter(network, image_size=32, **NETWORKS[network]).eval()  # type: ignore[arg-type]
+    for size in ((32, 32), (33, 50), (45, 70)):
+        with torch.no_grad():
+            masks = method.segment(torch.rand(1, 3, *size))
+        torch.testing.assert_close(masks.sum(1), torch.ones(1, *size))
+
+
 def test_windows_segment_the_same_image_in_pieces() -> None:
     torch.manual_seed(0)
     whole = SupervisedSegmenter("segnet", image_size=32, width=0.1).eval()

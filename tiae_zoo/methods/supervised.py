@@ -86,7 +86,10 @@ class SupervisedSegmenter(OneCycle, Segmenter):
     def predictions(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return logits (B, K, H, W), in training with auxiliary ones, for images (B, C, H, W) in [0, 1]."""
         if isinstance(self.network, MaskNetwork):
-            return (self.network.logits(images * 2 - 1),)
+            height, width = images.shape[-2:]
+            # it halves sides twice and doubles them again; edges are repeated, for its norms look at whole maps
+            padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
+            return (self.network.logits(padded * 2 - 1)[..., :height, :width],)
         if images.shape[1] == 3:
             return self.network((images - self.mean) / self.deviation)
         return self.network(images * 2 - 1)
