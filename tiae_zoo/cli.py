@@ -205,9 +205,8 @@ class ZooCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what a class refuses or lacks is the user's to mend."""
-        loaded = self.stored and self.verb not in ("fit", "bench")
         try:
-            with weights_to_be_loaded() if loaded else nullcontext():
+            with weights_to_be_loaded() if self.stored else nullcontext():
                 super().instantiate_classes()
         except (ValueError, ModuleNotFoundError) as error:
             raise UserError(shortened(str(error))) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from tiae_zoo.messages import UserError
 from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
 from tiae_zoo.methods.one_cycle import OneCycle
+from tiae_zoo.networks.layers import awaits_weights
 from tiae_zoo.networks.redo import MaskNetwork
 from tiae_zoo.networks.segmentation import DeconvNet, FCN8s, MultiScaleNet, PSPNet, SegNet, covering_windows, stitched
 
@@ -35,8 +38,8 @@ class SupervisedSegmenter(OneCycle, Segmenter):
         image_channels: channels of the images.
         width: channels are multiplied by it, for machines without a GPU; 1 is the paper's. Not for "pspnet" and
             "multiscale".
-        pretrained: start from torchvision's weights of ImageNet, fetched at the first use. Not for "redo" and
-            "multiscale".
+        pretrained: start from torchvision's weights of ImageNet, fetched at the first use and never for a checkpoint.
+            Not for "redo" and "multiscale".
         class_weights: weight of each class in the loss; the same for all if None.
         windows: sides of square windows, as shares of the image's. Validation, test and prediction then segment each
             window by itself, enlarged to the image's size, and take the largest score of a class at each pixel: the
@@ -46,6 +49,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
 
     Raises:
         ValueError: the settings contradict each other.
+        UserError: the weights of ImageNet are not here and cannot be fetched.
     """
 
     names_regions = True
@@ -66,7 +70,8 @@ class SupervisedSegmenter(OneCycle, Segmenter):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(num_regions=num_classes)
-        self.save_hyperparameters(ignore=["windows"])  # a way to use the weights, not one of theirs
+        # where the weights started and how they are used: nothing that a checkpoint of them needs
+        self.save_hyperparameters(ignore=["pretrained", "windows"])
         if class_weights is not None and len(class_weights) != num_classes:
             raise ValueError(
                 f"class_weights has {len(class_weights)} numbers for {num_classes} classes. Give one for each."
@@ -76,7 +81,13 @@ class SupervisedSegmenter(OneCycle, Segmenter):
                 f"windows={list(windows)} are to be shares of the image's side. Give numbers above 0, up to 1."
             )
         self.lr, self.windows = lr, windows
-        self.network = build(network, num_classes, image_size, image_channels, width, pretrained)
+        try:
+            self.network = build(network, num_classes, image_size, image_channels, width, pretrained)
+        except OSError as error:
+            raise UserError(
+                f"The weights of ImageNet could not be fetched: {error}. Put their file, named above, into "
+                f"{Path(torch.hub.get_dir(), 'checkpoints')}, or set pretrained to false."
+            ) from error
         self.to(memory_format=torch.channels_last)  # the order in which convolutions and poolings are fast
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
@@ -131,6 +142,7 @@ def build(
 
     Raises:
         ValueError: it has no such width, or no such weights.
+        OSError: the weights cannot be fetched.
     """
     if width != 1 and network in ("pspnet", "multiscale"):
         raise ValueError(f"{network} has one width. Leave width at 1.")
@@ -139,6 +151,7 @@ def build(
             "There are weights of ImageNet for pspnet, fcn8s, deconvnet and segnet with width 1 and three channels. "
             "Set pretrained to false."
         )
+    pretrained = pretrained and not awaits_weights()
     match network:
         case "redo":
             return MaskNetwork(num_classes, max(4, 4 * round(16 * width)), image_channels)

@@ -105,7 +105,10 @@ _to_be_loaded = ContextVar("_to_be_loaded", default=False)
 
 @contextmanager
 def weights_to_be_loaded() -> Iterator[None]:
-    """Build networks whose weights will come from a file: orthogonal ones take seconds, of ReDO's 139 million ten."""
+    """Build networks whose weights will come from a file: orthogonal ones take seconds, of ReDO's 139 million ten.
+
+    Nor is anything fetched to start from.
+    """
     token = _to_be_loaded.set(True)
     try:
         yield
@@ -113,12 +116,17 @@ def weights_to_be_loaded() -> Iterator[None]:
         _to_be_loaded.reset(token)
 
 
+def awaits_weights() -> bool:
+    """Return whether a network that is built now is within :func:`weights_to_be_loaded`."""
+    return _to_be_loaded.get()
+
+
 def initialise_orthogonal(module: nn.Module, gain: float) -> None:
     """Give every convolution and linear layer in `module` orthogonal weights of this gain, and zero biases.
 
     Nothing is done within :func:`weights_to_be_loaded`.
     """
-    if _to_be_loaded.get():
+    if awaits_weights():
         return
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
