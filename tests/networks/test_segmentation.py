@@ -140,6 +140,20 @@ def test_fcn8s_adds_the_scores_of_three_depths() -> None:
     assert not any(parameter.requires_grad for parameter in network.up32.parameters())
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_fcn8s_starts_alive(seed: int) -> None:
+    torch.manual_seed(seed)
+    network = FCN8s(2, width=0.25).eval()
+    seen: list[Tensor] = []
+    network.score.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    images = torch.randn(2, 3, 64, 64, requires_grad=True)
+    network(images)
+    (features,) = seen
+    assert (features[0] - features[1]).std() > 1e-4  # what the last layer can tell two images by
+    (gradient,) = torch.autograd.grad(features, images, torch.randn_like(features))
+    assert gradient.square().mean().sqrt() > 1e-4
+
+
 def test_pspnet_is_dilated_pools_in_four_bins_and_helps_itself_in_training() -> None:
     network = PSPNet(3)
     seen: list[tuple[int, ...]] = []

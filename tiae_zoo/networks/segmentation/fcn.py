@@ -6,7 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiae_zoo.networks.segmentation.vgg import BLOCKS, bilinear_kernel, load_imagenet, padded, scaled, vgg_blocks
+from tiae_zoo.networks.layers import awaits_weights
+from tiae_zoo.networks.segmentation.vgg import (
+    BLOCKS,
+    bilinear_kernel,
+    initialise_kaiming,
+    load_imagenet,
+    padded,
+    scaled,
+    vgg_blocks,
+)
 
 HIDDEN = 4096  # of VGG-16's fully connected layers, here a 7x7 and a 1x1 convolution
 
@@ -30,8 +39,6 @@ class FCN8s(nn.Module):
     def __init__(self, num_classes: int, image_channels: int = 3, width: float = 1.0, pretrained: bool = False) -> None:
         super().__init__()
         self.blocks = vgg_blocks(image_channels, width, normalised=False)
-        if pretrained:
-            load_imagenet(self.blocks, normalised=False)
         hidden = scaled(HIDDEN, width)
         pool3, pool4, pool5 = (scaled(BLOCKS[place][0], width) for place in (2, 3, 4))
         self.dense = nn.Sequential(
@@ -42,6 +49,11 @@ class FCN8s(nn.Module):
             nn.ReLU(inplace=True),
             nn.Dropout2d(0.5),
         )
+        if pretrained:
+            load_imagenet(self.blocks, normalised=False)
+        elif not awaits_weights():
+            initialise_kaiming(self.blocks)
+            initialise_kaiming(self.dense)
         self.score = nn.Conv2d(hidden, num_classes, 1)
         self.score_pool4 = nn.Conv2d(pool4, num_classes, 1)
         self.score_pool3 = nn.Conv2d(pool3, num_classes, 1)
