@@ -35,3 +35,24 @@ def sparseness(descriptors: Tensor) -> Tensor:
     l1 = descriptors.abs().sum(1)
     energy = descriptors.square().sum(1)
     return (l1.square() / energy.clamp_min(torch.finfo(energy.dtype).tiny)).mean()
+
+
+def judged_cross_entropy(logits: Tensor, truth: Tensor, class_weights: Tensor | None, ignored: int) -> Tensor:
+    """Return the cross entropy of each pixel's class, averaged over the pixels that are to be judged.
+
+    That of :func:`torch.nn.functional.cross_entropy`, but 0 instead of NaN where nothing is to be judged.
+
+    Args:
+        logits: (B, K, H, W).
+        truth: int64 (B, H, W).
+        class_weights: (K,), above 0; all the same if None.
+        ignored: the truth of pixels that are not judged.
+
+    Returns:
+        The mean, in which pixels weigh as their classes do, 0-d.
+    """
+    total = F.cross_entropy(logits, truth, class_weights, ignore_index=ignored, reduction="sum")
+    weight = (truth != ignored).to(logits.dtype)
+    if class_weights is not None:
+        weight = weight * class_weights[truth.where(truth != ignored, 0)]
+    return total / weight.sum().clamp_min(torch.finfo(logits.dtype).tiny)

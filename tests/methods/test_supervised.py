@@ -23,7 +23,7 @@ NETWORKS = {
 
 
 def discs(count: int, size: int = 32) -> list[dict[str, Tensor]]:
-    """Bright discs on dark ground; the frame is not to be judged, and the truth there is wrong."""
+    """Bright discs on dark ground; rows at top and bottom have no truth, and are not to be judged."""
     generator = torch.Generator().manual_seed(0)
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     samples = []
@@ -108,6 +108,16 @@ def test_class_weights_change_the_loss_and_nothing_else() -> None:
     torch.testing.assert_close(weighted.training_step(batch, 0), expected)
 
 
+@pytest.mark.parametrize("class_weights", [None, [0.1, 5.0]])
+def test_a_batch_without_judged_pixels_teaches_nothing(class_weights: list[float] | None) -> None:
+    method = SupervisedSegmenter("redo", image_size=32, width=0.25, class_weights=class_weights)
+    method.log = lambda *args, **kwargs: None  # type: ignore[method-assign,assignment]
+    loss = method.training_step({"image": torch.rand(2, 3, 32, 32), "mask": torch.full((2, 32, 32), 255)}, 0)
+    loss.backward()
+    assert loss == 0
+    assert not any(parameter.grad.any() for parameter in method.parameters() if parameter.grad is not None)
+
+
 def test_auxiliary_predictions_weigh_two_fifths() -> None:
     torch.manual_seed(0)
     method = SupervisedSegmenter("pspnet", image_size=32)
@@ -131,7 +141,10 @@ def test_data_without_masks_are_told() -> None:
         ({"network": "redo", "pretrained": True}, "Set pretrained to false"),
         ({"network": "fcn8s", "width": 0.5, "pretrained": True}, "Set pretrained to false"),
         ({"network": "redo", "class_weights": [1.0]}, "Give one for each"),
+        ({"network": "redo", "class_weights": [0.0, 1.0]}, "above 0"),
+        ({"network": "redo", "class_weights": [1.0, float("nan")]}, "finite"),
         ({"network": "redo", "windows": [1.0, 0.0]}, "Give numbers above 0"),
+        ({"network": "redo", "windows": []}, "at least one"),
     ],
 )
 def test_contradictions_are_refused(settings: dict[str, object], told: str) -> None:

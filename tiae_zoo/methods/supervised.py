@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from tiae_zoo.methods.one_cycle import OneCycle
 from tiae_zoo.networks.layers import awaits_weights
 from tiae_zoo.networks.redo import MaskNetwork
 from tiae_zoo.networks.segmentation import DeconvNet, FCN8s, MultiScaleNet, PSPNet, SegNet, covering_windows, stitched
+from tiae_zoo.objectives import judged_cross_entropy
 
 NetworkName = Literal["redo", "pspnet", "fcn8s", "deconvnet", "segnet", "multiscale"]
 IGNORED = 255
@@ -40,7 +42,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
             "multiscale".
         pretrained: start from torchvision's weights of ImageNet, fetched at the first use and never for a checkpoint.
             Not for "redo" and "multiscale".
-        class_weights: weight of each class in the loss; the same for all if None.
+        class_weights: weight of each class in the loss, above 0; the same for all if None.
         windows: sides of square windows, as shares of the image's. Validation, test and prediction then segment each
             window by itself, enlarged to the image's size, and take the largest score of a class at each pixel: the
             instance-wise inference of DeconvNet, with windows everywhere for object proposals. The whole image at once
@@ -76,9 +78,15 @@ class SupervisedSegmenter(OneCycle, Segmenter):
             raise ValueError(
                 f"class_weights has {len(class_weights)} numbers for {num_classes} classes. Give one for each."
             )
-        if windows is not None and not all(0 < side <= 1 for side in windows):
+        if class_weights is not None and not all(0 < weight < math.inf for weight in class_weights):
             raise ValueError(
-                f"windows={list(windows)} are to be shares of the image's side. Give numbers above 0, up to 1."
+                f"class_weights={list(class_weights)} are to be finite and above 0. To leave pixels out, set them to "
+                f"{IGNORED} in the masks."
+            )
+        if windows is not None and not (windows and all(0 < side <= 1 for side in windows)):
+            raise ValueError(
+                f"windows={list(windows)} are to be shares of the image's side. Give numbers above 0, up to 1, and "
+                "at least one, or null for the whole image at once."
             )
         self.lr, self.windows = lr, windows
         try:
@@ -120,7 +128,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
                 "pictures have masks, for example --data Folder with --data.masks, or a method that needs no labels."
             )
         losses = [
-            F.cross_entropy(logits.float(), batch["mask"], self.class_weights, ignore_index=IGNORED)
+            judged_cross_entropy(logits.float(), batch["mask"], self.class_weights, IGNORED)
             for logits in self.predictions(batch["image"])
         ]
         self.log("train/loss", losses[0], prog_bar=True)
