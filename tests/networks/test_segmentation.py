@@ -188,6 +188,15 @@ def test_levels_are_normalised_over_fifteen_pixels() -> None:
     assert locally_normalised(torch.full((1, 3, 32, 32), 0.7)).abs().max() < 1e-3
 
 
+def test_each_channel_is_normalised_by_itself() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(1, 3, 64, 64) * torch.tensor([0.1, 1.0, 10.0]).view(1, 3, 1, 1)
+    found = locally_normalised(images)
+    for channel in range(3):
+        torch.testing.assert_close(found[:, [channel]], locally_normalised(images[:, [channel]]))
+        assert found[:, channel].std() == pytest.approx(1, abs=0.15)
+
+
 def test_one_network_sees_all_scales() -> None:
     network = MultiScaleNet(3)
     calls: list[tuple[int, ...]] = []

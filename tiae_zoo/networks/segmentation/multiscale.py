@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 SCALES = 3
 WIDTHS = (16, 64, 256)
-NORMALISED = 15  # px: side of the neighbourhood whose mean and deviation are taken out of each level
+NORMALISED = 15  # px: side of the neighbourhood whose mean and deviation are taken out of each channel of each level
 HIDDEN = 1024
 
 
@@ -68,9 +68,12 @@ def laplacian_pyramid(images: Tensor, levels: int) -> list[Tensor]:
 
 
 def locally_normalised(images: Tensor) -> Tensor:
-    """Return images (B, C, H, W) with the mean of each pixel's neighbourhood taken out, in units of its deviation."""
+    """Return images (B, C, H, W) with the mean of each pixel's neighbourhood taken out, in units of its deviation.
+
+    Each channel by itself, as the authors' Y, U and V (section 5). A flat neighbourhood stays near 0 (ours).
+    """
     pad = NORMALISED // 2
     mean = F.avg_pool2d(images, NORMALISED, 1, pad, count_include_pad=False)
     centred = images - mean
-    variance = F.avg_pool2d(centred.square().mean(1, keepdim=True), NORMALISED, 1, pad, count_include_pad=False)
+    variance = F.avg_pool2d(centred.square(), NORMALISED, 1, pad, count_include_pad=False)
     return centred / (variance.sqrt() + 0.01)
