@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torchvision.models import get_model
 
 from tests.imagenet import cut_off, random_weights, serve_random_weights
 from tests.quiet import quiet_trainer
@@ -35,6 +36,24 @@ def test_all_that_torchvision_saw_of_images_arrives(network: str, monkeypatch: p
     ]
     for here, there in zip(found, wanted, strict=True):
         torch.testing.assert_close(here, there)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["fcn8s", "deconvnet"])
+def test_fully_connected_layers_arrive_as_convolutions(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve_random_weights(monkeypatch)
+    method = SupervisedSegmenter(network, image_size=224, pretrained=True).eval()  # type: ignore[arg-type]
+    features = torch.randn(1, 512, 7, 7)  # the last map of a picture of 224 px
+    with torch.device("meta"):
+        source = get_model(SOURCES[network])
+    source.load_state_dict(random_weights(SOURCES[network]), assign=True)
+    with torch.no_grad():
+        wanted = source.eval().classifier[:6](features.flatten(1))  # without the layer of ImageNet's classes
+        if network == "fcn8s":
+            found = method.network.dense(features)[..., 3, 3]  # where its 7x7 pixels are all of the map
+        else:
+            found = method.network.bottleneck[:6](features)[..., 0, 0]  # norms that saw nothing yet change nothing
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("network", ["pspnet", "segnet"])

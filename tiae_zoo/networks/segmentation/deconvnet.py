@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tiae_zoo.networks.segmentation.vgg import (
     BLOCKS,
+    LAST_SIDE,
     STRIDE,
     load_imagenet,
     mirrored_blocks,
@@ -22,7 +23,7 @@ HIDDEN = 4096
 class DeconvNet(nn.Module):
     """VGG-16 down to one vector, and its mirror image back: unpooling by the pooling's indices, and deconvolutions.
 
-    Batch normalisation is behind every convolution (section 3.3 and 4.1). The bottleneck is as large as the last map of
+    Batch normalisation is behind every convolution (section 4.1). The bottleneck is as large as the last map of
     an image of `image_size`: 7x7 for the paper's 224 px. Larger images get a map of vectors.
 
     Args:
@@ -31,7 +32,8 @@ class DeconvNet(nn.Module):
             are padded to it.
         image_channels: channels of the images.
         width: all channels are multiplied by it; 1 is the paper's.
-        pretrained: start the encoder from torchvision's weights of ImageNet; only with width 1 and three channels.
+        pretrained: start the encoder from torchvision's weights of ImageNet, and the bottleneck from its fully
+            connected layers where it is as large as theirs, at 224 px; only with width 1 and three channels.
     """
 
     def __init__(
@@ -46,8 +48,6 @@ class DeconvNet(nn.Module):
         self.least = -(-image_size // STRIDE) * STRIDE
         side = self.least // STRIDE
         self.encoder = vgg_blocks(image_channels, width)
-        if pretrained:
-            load_imagenet(self.encoder, normalised=True)
         channels, hidden = scaled(BLOCKS[-1][0], width), scaled(HIDDEN, width)
         self.bottleneck = nn.Sequential(
             nn.Conv2d(channels, hidden, side),
@@ -60,6 +60,8 @@ class DeconvNet(nn.Module):
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
+        if pretrained:
+            load_imagenet(self.encoder, normalised=True, dense=self.bottleneck if side == LAST_SIDE else None)
         self.decoder = mirrored_blocks(width, last=2, layer=nn.ConvTranspose2d)
         self.score = nn.Conv2d(scaled(BLOCKS[0][0], width), num_classes, 1)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tiae_zoo.networks.layers import awaits_weights
 from tiae_zoo.networks.segmentation.vgg import (
     BLOCKS,
+    LAST_SIDE,
     bilinear_kernel,
     initialise_kaiming,
     load_imagenet,
@@ -24,8 +25,9 @@ class FCN8s(nn.Module):
     """VGG-16 whose fully connected layers are convolutions, and the scores of three depths added: FCN-8s (section 4.2).
 
     Scores of the deepest map are upsampled by 2 and added to those of pool4, the sum is upsampled by 2 and added to
-    those of pool3, and that by 8. The transposed convolutions start as bilinear interpolation; as in the authors' later
-    programs the last is fixed, and the scores of pool3 and pool4 start at zero.
+    those of pool3, and that by 8. The transposed convolutions start as bilinear interpolation; the last stays so, the
+    others learn ("Dense Prediction" in section 4.3; the authors' later programs fix all three). All scores start at
+    zero.
 
     Ours: the 7x7 convolution is padded by 3 where the authors pad the image by 100 pixels.
 
@@ -33,7 +35,8 @@ class FCN8s(nn.Module):
         num_classes: channels of the logits.
         image_channels: channels of the images.
         width: all channels are multiplied by it; 1 is the paper's.
-        pretrained: start from torchvision's weights of ImageNet; only with width 1 and three channels.
+        pretrained: start from torchvision's weights of ImageNet, of the fully connected layers, too; only with width 1
+            and three channels.
     """
 
     def __init__(self, num_classes: int, image_channels: int = 3, width: float = 1.0, pretrained: bool = False) -> None:
@@ -42,7 +45,7 @@ class FCN8s(nn.Module):
         hidden = scaled(HIDDEN, width)
         pool3, pool4, pool5 = (scaled(BLOCKS[place][0], width) for place in (2, 3, 4))
         self.dense = nn.Sequential(
-            nn.Conv2d(pool5, hidden, 7, padding=3),
+            nn.Conv2d(pool5, hidden, LAST_SIDE, padding=LAST_SIDE // 2),
             nn.ReLU(inplace=True),
             nn.Dropout2d(0.5),
             nn.Conv2d(hidden, hidden, 1),
@@ -50,7 +53,7 @@ class FCN8s(nn.Module):
             nn.Dropout2d(0.5),
         )
         if pretrained:
-            load_imagenet(self.blocks, normalised=False)
+            load_imagenet(self.blocks, normalised=False, dense=self.dense)
         elif not awaits_weights():
             initialise_kaiming(self.blocks)
             initialise_kaiming(self.dense)

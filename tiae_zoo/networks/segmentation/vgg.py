@@ -12,6 +12,7 @@ from torchvision.models import VGG16_BN_Weights, VGG16_Weights, vgg16, vgg16_bn
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and convolutions between poolings
 Layer = type[nn.Conv2d] | type[nn.ConvTranspose2d]
 STRIDE = 2 ** len(BLOCKS)  # px of the image for one of the last map
+LAST_SIDE = 7  # of the last map at the paper's 224 px, which the fully connected layers see
 
 
 def vgg_blocks(image_channels: int = 3, width: float = 1.0, normalised: bool = True) -> nn.ModuleList:
@@ -76,14 +77,26 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def load_imagenet(blocks: nn.ModuleList, normalised: bool) -> None:
-    """Copy torchvision's weights of ImageNet into blocks of the paper's width; fetched at the first use."""
+def load_imagenet(blocks: nn.ModuleList, normalised: bool, dense: nn.Sequential | None = None) -> None:
+    """Copy torchvision's weights of ImageNet into layers of the paper's width; fetched at the first use.
+
+    Args:
+        blocks: of :func:`vgg_blocks`.
+        normalised: whether they have batch normalisation.
+        dense: layers with a 7x7 and a 1x1 convolution, which take the first two fully connected ones.
+    """
     network = vgg16_bn(weights=VGG16_BN_Weights.DEFAULT) if normalised else vgg16(weights=VGG16_Weights.DEFAULT)
     kinds = (nn.Conv2d, nn.BatchNorm2d)
     sources = [layer for layer in network.features if isinstance(layer, kinds)]
     targets = [layer for block in blocks for layer in block.children() if isinstance(layer, kinds)]
     for source, target in zip(sources, targets, strict=True):
         target.load_state_dict(source.state_dict())
+    if dense is not None:
+        kernels = [layer for layer in dense if isinstance(layer, nn.Conv2d)]
+        fully_connected = [layer for layer in network.classifier if isinstance(layer, nn.Linear)]
+        for linear, convolution in zip(fully_connected[:-1], kernels, strict=True):  # the last names classes
+            weight = linear.weight.unflatten(1, convolution.weight.shape[1:])  # (4096, 25088) -> (4096, 512, 7, 7)
+            convolution.load_state_dict({"weight": weight, "bias": linear.bias})
 
 
 def pooled_with_indices(x: Tensor) -> tuple[Tensor, Tensor]:
