@@ -1,4 +1,4 @@
-"""Segment an image window by window, and take the largest score at each pixel (Noh et al. 2015, section 4.3)."""
+"""Segment an image window by window, and take the largest score at each pixel (Noh et al. 2015, section 5.1)."""
 
 from __future__ import annotations
 
