@@ -16,7 +16,13 @@ from tiae_zoo.launch.checkpoint import restored
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import SupervisedSegmenter
 
-SOURCES = {"pspnet": "resnet50", "fcn8s": "vgg16", "deconvnet": "vgg16_bn", "segnet": "vgg16_bn"}
+SOURCES = {
+    "pspnet": "resnet50",
+    "pspnet101": "resnet101",
+    "fcn8s": "vgg16",
+    "deconvnet": "vgg16_bn",
+    "segnet": "vgg16_bn",
+}
 
 
 def tensors_of(network: nn.Module, prefixes: tuple[str, ...]) -> list[torch.Tensor]:

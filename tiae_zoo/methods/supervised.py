@@ -20,7 +20,7 @@ from tiae_zoo.networks.redo import MaskNetwork
 from tiae_zoo.networks.segmentation import DeconvNet, FCN8s, MultiScaleNet, PSPNet, SegNet, covering_windows, stitched
 from tiae_zoo.objectives import judged_cross_entropy
 
-NetworkName = Literal["redo", "pspnet", "fcn8s", "deconvnet", "segnet", "multiscale"]
+NetworkName = Literal["redo", "pspnet", "pspnet101", "fcn8s", "deconvnet", "segnet", "multiscale"]
 IGNORED = 255
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect
 AUXILIARY = 0.4  # weight of PSPNet's auxiliary loss (Zhao et al. 2017, section 5.2)
@@ -33,13 +33,13 @@ class SupervisedSegmenter(OneCycle, Segmenter):
     order, so the figures ending in `_dataset` need no matching to be fair.
 
     Args:
-        network: "redo" (the mask network F of ReDO, the paper's baseline), "pspnet", "fcn8s", "deconvnet", "segnet" or
-            "multiscale".
+        network: "redo" (the mask network F of ReDO, the paper's baseline), "pspnet" (with ResNet-50), "pspnet101",
+            "fcn8s", "deconvnet", "segnet" or "multiscale".
         num_classes: classes of the truth, background included.
         image_size: side of the training images in pixels, at least 32; others may be segmented.
         image_channels: channels of the images.
-        width: channels are multiplied by it, for machines without a GPU; 1 is the paper's. Not for "pspnet" and
-            "multiscale".
+        width: channels are multiplied by it, for machines without a GPU; 1 is the paper's. Not for "pspnet",
+            "pspnet101" and "multiscale".
         pretrained: start from torchvision's weights of ImageNet, fetched at the first use and never for a checkpoint.
             Not for "redo" and "multiscale".
         class_weights: weight of each class in the loss, above 0; the same for all if None.
@@ -152,19 +152,21 @@ def build(
         ValueError: it has no such width, or no such weights.
         OSError: the weights cannot be fetched.
     """
-    if width != 1 and network in ("pspnet", "multiscale"):
+    if width != 1 and network in ("pspnet", "pspnet101", "multiscale"):
         raise ValueError(f"{network} has one width. Leave width at 1.")
     if pretrained and (network in ("redo", "multiscale") or width != 1 or image_channels != 3):
         raise ValueError(
-            "There are weights of ImageNet for pspnet, fcn8s, deconvnet and segnet with width 1 and three channels. "
-            "Set pretrained to false."
+            "There are weights of ImageNet for pspnet, pspnet101, fcn8s, deconvnet and segnet with width 1 and three "
+            "channels. Set pretrained to false."
         )
     pretrained = pretrained and not awaits_weights()
     match network:
         case "redo":
             return MaskNetwork(num_classes, max(4, 4 * round(16 * width)), image_channels)
         case "pspnet":
-            return PSPNet(num_classes, image_channels, pretrained=pretrained)
+            return PSPNet(num_classes, image_channels, "resnet50", pretrained)
+        case "pspnet101":
+            return PSPNet(num_classes, image_channels, "resnet101", pretrained)
         case "fcn8s":
             return FCN8s(num_classes, image_channels, width, pretrained)
         case "deconvnet":

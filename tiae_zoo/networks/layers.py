@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
+PYRAMID_BINS = (1, 2, 3, 6)  # cells a side of each level of PSPNet's pooling (Zhao et al. 2017, section 3.2)
+
 
 class Residual(nn.Module):
     """The sum of two paths through the same input: `main(x) + shortcut(x)`."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiae_zoo.networks.layers import (
+    PYRAMID_BINS,
     PooledConv2d,
     Residual,
     SelfAttention,
@@ -27,7 +28,6 @@ from tiae_zoo.networks.layers import (
 Padding = Literal["zeros", "reflect"]
 
 INIT_GAIN = 0.8  # "worked best [...] around 0.8 or 1, and not at all when set at .2 and 1.4" (supplementary)
-PYRAMID_BINS = (1, 2, 3, 6)  # of PSPNet, Zhao et al. 2017, section 3.2
 COARSEST = 4  # px: the side at which generators start and discriminators end (Tables 3 and 4)
 
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-BINS = (1, 2, 3, 6)  # section 3.2
+from tiae_zoo.networks.layers import PYRAMID_BINS
+
 DROPOUT = 0.1
 
 
@@ -23,7 +24,8 @@ class PyramidPoolingModule(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(bins), *convolution(channels, channels // len(BINS), 1)) for bins in BINS
+            nn.Sequential(nn.AdaptiveAvgPool2d(bins), *convolution(channels, channels // len(PYRAMID_BINS), 1))
+            for bins in PYRAMID_BINS
         )
 
     def forward(self, x: Tensor) -> Tensor:
