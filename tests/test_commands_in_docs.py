@@ -10,10 +10,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.fakes import scene
 from tiae_zoo.__main__ import TRAINER_VERBS, main, usage
+from tiae_zoo.cli import ZooCLI
 from tiae_zoo.commands import COMMANDS
 from tiae_zoo.shipped import shipped_configs
 
@@ -69,6 +71,27 @@ def test_the_parser_takes_it(
         arguments.append("--print_config")
     assert main(arguments) == 0, capfd.readouterr().err
     assert "class_path: tiae_zoo." in capfd.readouterr().out
+
+
+STN = set(shown(ROOT / "docs" / "methods" / "stn.md"))
+
+
+@pytest.mark.parametrize("command", sorted(command for command in STN if command.split()[1] == "fit"))
+def test_every_variant_of_the_transformers_can_be_built(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Their options change sizes that must fit together: a parser cannot see that. Others take long to build."""
+
+    def look_and_leave(cli: ZooCLI) -> NoReturn:
+        model = cli.model.hparams
+        read.append(cli.model(torch.rand(2, model.image_channels, model.image_size, model.image_size)).shape)
+        raise SystemExit(0)
+
+    read: list[tuple[int, ...]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ZooCLI, "before_fit", look_and_leave)
+    assert main(shlex.split(command)[1:]) == 0, capfd.readouterr().err
+    assert read == [(2, 3 if "stn_sequence" in command else 1, 10)]
 
 
 class Parsed(Exception):  # noqa: N818

@@ -64,16 +64,21 @@ def test_the_recurrent_one_remembers_where_it_looked() -> None:
 
 
 @pytest.mark.parametrize("feedback", [False, True])
-def test_only_with_feedback_the_next_glimpse_depends_on_what_was_seen(feedback: bool) -> None:
+def test_only_with_feedback_what_was_seen_decides_where_to_look_next(feedback: bool) -> None:
     torch.manual_seed(0)
-    blind = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
-    nn.init.zeros_(blind[1].weight)  # only what was seen can tell one image from another
-    eye = nn.Flatten() if feedback else None
-    transformer = RecurrentTransformer(blind, 4, 2, 8, "attention", 4, eye, 16)
+
+    class Brightness(nn.Module):  # alike for both images, but not for their left halves
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.mean((1, 2, 3))[:, None]
+
+    images = torch.zeros(2, 1, 8, 8)
+    images[0, ..., :4] = images[1, ..., 4:] = 1
+    transformer = RecurrentTransformer(Brightness(), 1, 2, 8, "attention", 4, feedback)
     nn.init.normal_(transformer.theta.weight)
+    transformer.theta.bias.data = torch.tensor([0.5, -0.5, 0])  # the left half
     places: list[torch.Tensor] = []
     transformer.theta.register_forward_hook(lambda module, inputs, theta: places.append(theta))
-    transformer(torch.rand(2, 1, 8, 8))
+    transformer(images)
     torch.testing.assert_close(places[0][0], places[0][1])
     assert torch.allclose(places[1][0], places[1][1]) != feedback
 

@@ -178,13 +178,6 @@ def _transformer(
     features = localisation(image_size, image_channels)
     if look == "once":
         return SpatialTransformer(features, features.num_features, warp, glimpse_size)
-    eye = localisation(glimpse_size, image_channels) if look == "feedback" else None
     return RecurrentTransformer(
-        features,
-        features.num_features,
-        num_glimpses,
-        warp=warp,
-        out_size=glimpse_size,
-        glimpse_features=eye,
-        num_glimpse_features=localisation.num_features,
+        features, features.num_features, num_glimpses, warp=warp, out_size=glimpse_size, feedback=look == "feedback"
     )

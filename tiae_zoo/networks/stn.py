@@ -65,8 +65,9 @@ class SpatialTransformer(nn.Module):
 class RecurrentTransformer(nn.Module):
     """Looks at an image several times, each time remembering where it has looked: a GRU decides (Sønderby et al.).
 
-    The GRU reads the same features of the image in every step. With `glimpse_features` it reads those of what it has
-    just seen, too: the whole transformer becomes recurrent, as the lecture proposes.
+    The GRU reads the same features of the image in every step. With feedback it reads those of what it has just seen,
+    too: the whole transformer becomes recurrent, as the lecture proposes. The same localisation gives both, so what is
+    seen is shown to it at the image's size.
 
     Args:
         localisation: images (B, C, H, W) -> features (B, F).
@@ -75,8 +76,7 @@ class RecurrentTransformer(nn.Module):
         hidden: units of the GRU; 256 in section 4 of Sønderby et al.
         warp: as in :class:`SpatialTransformer`.
         out_size: as in :class:`SpatialTransformer`.
-        glimpse_features: what is seen (B, C, h, w) -> features (B, G), or None.
-        num_glimpse_features: G.
+        feedback: whether what is seen decides where to look next.
     """
 
     def __init__(
@@ -87,28 +87,27 @@ class RecurrentTransformer(nn.Module):
         hidden: int = 256,
         warp: WarpName | Warp = "affine",
         out_size: int | Sequence[int] | None = None,
-        glimpse_features: nn.Module | None = None,
-        num_glimpse_features: int = 0,
+        feedback: bool = False,
     ) -> None:
         super().__init__()
         self.localisation = localisation
         self.warp = warp if isinstance(warp, Warp) else WARPS[warp]()
-        self.num_glimpses, self.out_size = num_glimpses, out_size
-        self.glimpse_features = glimpse_features
-        self.num_glimpse_features = num_glimpse_features if glimpse_features is not None else 0
-        self.memory = nn.GRUCell(num_features + self.num_glimpse_features, hidden)
+        self.num_glimpses, self.out_size, self.feedback = num_glimpses, out_size, feedback
+        self.memory = nn.GRUCell(num_features * (1 + feedback), hidden)
         self.theta = start_at_identity(nn.Linear(hidden, self.warp.num_parameters), self.warp)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the glimpses (B, T, C, h, w) of images (B, C, H, W)."""
-        features = self.localisation(images)
-        seen = features.new_zeros(len(features), self.num_glimpse_features)
+        image_features = self.localisation(images)
+        read = torch.cat([image_features, image_features], 1) if self.feedback else image_features  # the first glimpse
         state, glimpses = None, []
-        for _ in range(self.num_glimpses):
-            state = self.memory(torch.cat([features, seen], 1), state)
-            glimpses.append(look(images, self.theta(state), self.warp, self.out_size))
-            if self.glimpse_features is not None:
-                seen = self.glimpse_features(glimpses[-1])
+        for step in range(self.num_glimpses):
+            state = self.memory(read, state)
+            theta = self.theta(state)
+            glimpses.append(look(images, theta, self.warp, self.out_size))
+            if self.feedback and step + 1 < self.num_glimpses:
+                seen = look(images, theta, self.warp, None)
+                read = torch.cat([image_features, self.localisation(seen)], 1)
         return torch.stack(glimpses, 1)
 
 
