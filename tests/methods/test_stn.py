@@ -58,6 +58,17 @@ def test_the_loss_falls_on_one_batch_and_labels_move_the_transformer(settings: d
     assert all(weight.any() for weight in moved)  # zero at the start
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed", "64-true"])
+@pytest.mark.parametrize("look", ["once", "feedback"])
+def test_it_is_trained_and_scored_in_any_precision(look: str, precision: str) -> None:
+    samples = hooks(8, 0)
+    trainer = quiet_trainer(max_epochs=1, precision=precision)
+    method = STNClassifier(warp="thin_plate_spline", look=look)  # type: ignore[arg-type]
+    trainer.fit(method, DataLoader(samples, 4), DataLoader(samples, 4))  # type: ignore[arg-type]
+    assert trainer.callback_metrics["train/loss"].isfinite()
+    assert 0 <= trainer.callback_metrics["val/acc"] <= 1
+
+
 def test_several_digits_have_a_view_each_and_a_score_for_all() -> None:
     method = STNClassifier(look="recurrent", num_digits=3, num_glimpses=6, image_size=60, glimpse_size=28)
     images = torch.rand(2, 1, 60, 60)

@@ -44,12 +44,29 @@ def test_what_lies_outside_of_the_image_is_black() -> None:
     assert not transformer.sample(torch.ones(1, 1, 4, 4), away).any()
 
 
-def test_half_precision_does_not_move_the_points() -> None:
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("warp", sorted(WARPS))
+def test_any_precision_sees_the_same(warp: str, kind: torch.dtype) -> None:
     torch.manual_seed(0)
-    transformer = SpatialTransformer(nn.Flatten(), 16, "thin_plate_spline", 64)
+    transformer = SpatialTransformer(nn.Flatten(), 16, warp, 64)  # type: ignore[arg-type]
+    with torch.no_grad():
+        transformer.theta.bias.add_(0.05 * torch.randn_like(transformer.theta.bias))
+        transformer.theta.bias.copy_(transformer.theta.bias.to(kind))  # what is tested is not the rounding of theta
+    images = torch.rand(2, 1, 4, 4).to(torch.bfloat16).float()
+    expected = transformer(images)
+    found = transformer.to(kind)(images.to(kind))
+    assert found.dtype == kind
+    torch.testing.assert_close(found, expected.to(kind), rtol=0, atol=1e-5 if kind == torch.float64 else 1 / 64)
+
+
+@pytest.mark.parametrize("warp", sorted(WARPS))
+def test_autocast_does_not_move_the_points(warp: str) -> None:
+    torch.manual_seed(0)
+    transformer = SpatialTransformer(nn.Flatten(), 16, warp, 64)  # type: ignore[arg-type]
     images = torch.rand(2, 1, 4, 4)
     with torch.autocast("cpu", torch.bfloat16):
         found = transformer(images)
+    assert found.dtype == torch.float32
     torch.testing.assert_close(found, transformer(images), rtol=0, atol=0.05)
 
 

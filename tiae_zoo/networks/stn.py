@@ -112,11 +112,12 @@ class RecurrentTransformer(nn.Module):
 
 
 def look(images: Tensor, theta: Tensor, warp: Warp, out_size: int | Sequence[int] | None) -> Tensor:
-    """Return what is seen (B, C, h, w) of images (B, C, H, W) by theta (B, P), bilinearly."""
+    """Return what is seen (B, C, h, w) of images (B, C, H, W) by theta (B, P), bilinearly, in the images' type."""
     height, width = images.shape[-2:] if out_size is None else _pair(out_size)
-    with torch.autocast(images.device.type, enabled=False):  # half precision would move the points by pixels
-        grid = warp(theta.float(), (height, width))
-        return F.grid_sample(images.float(), grid, align_corners=False)
+    exact = torch.promote_types(images.dtype, torch.float32)  # half precision would move the points by pixels
+    with torch.autocast(images.device.type, enabled=False):
+        grid = warp(theta.to(exact), (height, width))
+        return F.grid_sample(images.to(exact), grid, align_corners=False).to(images.dtype)
 
 
 def start_at_identity(layer: nn.Linear, warp: Warp) -> nn.Linear:
