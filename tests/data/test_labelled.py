@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.data.modules import MODULES
-from tiae_zoo.data import LFW, DataError
+from tiae_zoo.data import LFW, DataError, DistortedMNIST
+from tiae_zoo.data.distortedmnist import DistortedDigits
 
 
 def chosen(count: int | None) -> list[str]:
@@ -28,6 +29,23 @@ def test_only_training_images_are_left_out_and_keep_image_mask_and_name_together
         original = whole.dataset("train")[names.index(few.names("train")[index])]
         assert torch.equal(image, original["image"])
         assert torch.equal(mask, original["mask"])
+
+
+def test_names_are_made_once_however_many_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def names(dataset: DistortedDigits) -> list[str]:
+        made.append(len(dataset))
+        return [str(i) for i in range(len(dataset))]
+
+    monkeypatch.setattr(DistortedDigits, "names", property(names))
+    data = DistortedMNIST(source="digits", labelled=40, batch_size=4, num_workers=0)
+    dataset = data.dataset("train")
+    assert [dataset[index]["index"] for index in range(len(dataset))] == list(range(40))
+    assert len(list(data.train_dataloader())) == 10
+    assert made == []  # samples need no names
+    assert len(data.names("train")) == len(data.names("train")) == 40
+    assert made == [1300]
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "labelled=0 is too small"), (99, "has 24 images. Give at most that")])

@@ -14,6 +14,7 @@ Prediction shows whole pictures, each as the squares that cover it, one after an
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal, TypedDict
 
 import torch
@@ -114,6 +115,9 @@ class OnBackgrounds(ZooDataset):
     def names(self) -> list[str]:  # noqa: D102
         return self.dataset.names
 
+    def __len__(self) -> int:
+        return len(self.dataset)
+
     def __getitem__(self, index: int) -> Sample:
         return self.__getitems__([range(len(self))[index]])[0]
 
@@ -135,9 +139,13 @@ class Chosen(ZooDataset):
         self.dataset = dataset
         self.chosen = list(chosen)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:  # noqa: D102
-        return [self.dataset.names[place] for place in self.chosen]
+        whole = self.dataset.names  # once: some datasets make up their names anew each time
+        return [whole[place] for place in self.chosen]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
 
     def __getitem__(self, index: int) -> Sample:
         return self.__getitems__([range(len(self))[index]])[0]
