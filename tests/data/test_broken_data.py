@@ -72,6 +72,21 @@ def test_cut_off_idx_file_is_told(tmp_path):
         MNIST(root=str(tmp_path)).setup("fit")
 
 
+def flip(path):
+    """Turn over the bits of some bytes in the middle of a file: nothing is missing, and nothing is right."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 32] = (byte ^ 255 for byte in content[middle : middle + 32])
+    path.write_bytes(content)
+
+
+def test_flipped_bytes_in_an_idx_file_are_told(tmp_path):
+    path = write_mnist(tmp_path) / "MNIST" / "raw" / "train-images-idx3-ubyte.gz"
+    flip(path)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be read"):
+        MNIST(root=str(tmp_path)).setup("fit")
+
+
 def test_damaged_split_files_are_told(tmp_path):
     folder = write_flowers(tmp_path)
     (folder / "setid.mat").write_bytes(b"not a matlab file")

@@ -1,10 +1,13 @@
 """Distorted digits: pure functions of seed and index, and what each distortion promises."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
+from tests.data.test_broken_data import flip
 from tiae_zoo.data import ClutteredMNIST, DataError, DistortedMNIST
 from tiae_zoo.data.distortions import CENTRE, DISTORTIONS, SIDE
 
@@ -130,6 +133,9 @@ def test_more_training_pictures_than_digits_are_other_pictures_of_the_same_digit
         ({"distortion": "elastc"}, "elastic"),
         ({"num_digits": 3, "image_size": 50}, "do not fit into 50 px"),
         ({"image_size": 20}, "do not fit into 20 px"),
+        ({"distortion": "translated"}, "Give a larger image_size; the paper's is 60"),
+        ({"distortion": "cluttered"}, "Give a larger image_size; the paper's is 60"),
+        ({"seed": -1}, "seed=-1 is negative"),
         ({"num_train": 0}, "num_train=0 is too small"),
     ],
 )
@@ -152,3 +158,14 @@ def test_another_file_under_its_name_is_told(tmp_path, monkeypatch: pytest.Monke
     (folder / "mnist_sequence1_sample_5distortions5x5.npz").write_bytes(b"not an archive")
     with pytest.raises(DataError, match="cannot be read"):
         ClutteredMNIST(root=str(tmp_path)).dataset("test")
+
+
+def test_flipped_bytes_in_the_public_file_are_told(tmp_path: Path, fake_data: Path) -> None:
+    name = "mnist_cluttered/mnist_sequence1_sample_5distortions5x5.npz"
+    (tmp_path / "mnist_cluttered").mkdir()
+    with np.load(fake_data / name) as arrays:
+        np.savez_compressed(tmp_path / name, **arrays)
+    flip(tmp_path / name)
+    with pytest.raises(DataError, match="cannot be read"):
+        for split in ("train", "val", "test"):
+            ClutteredMNIST(root=str(tmp_path)).dataset(split)  # type: ignore[arg-type]

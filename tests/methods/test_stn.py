@@ -112,6 +112,9 @@ def test_predictions_are_names_and_probabilities() -> None:
         ({"warp": None, "look": "recurrent"}, "Set look to once"),
         ({"num_glimpses": 3, "num_digits": 2, "look": "recurrent"}, "Give a multiple of num_digits"),
         ({"look": "recurrent", "num_parameters": 60_000}, "Raise num_parameters"),
+        ({"num_digits": 0}, "num_digits is 0. Give at least 1"),
+        ({"num_digits": -1}, "num_digits is -1. Give at least 1"),
+        ({"num_glimpses": 0}, "num_glimpses is 0. Give at least 1"),
         ({"num_glimpses": 2}, "with look set to recurrent or feedback"),
     ],
 )

@@ -1,5 +1,6 @@
 """The public file of cluttered digits on which spatial transformers are often tried: 40x40, 10000 / 1000 / 1000."""
 
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 from zipfile import BadZipFile
@@ -32,13 +33,13 @@ def read_part(path: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Pictures uint8 (N, 40, 40) and labels int64 (N) of one part of the file.
 
     Raises:
-        DataError: the file is another one, or cut off.
+        DataError: the file is another one, or damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             pictures, labels = arrays[f"X_{part}"], arrays[f"y_{part}"]
         return np.rint(255 * pictures.reshape(-1, SIDE, SIDE)).astype(np.uint8), labels.ravel().astype(np.int64)
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}). Remove it and fetch it again.") from error
 
 

@@ -5,6 +5,7 @@ MNIST's own placement is a 20x20 box within 28x28 (LeCun et al., 1998); scikit-l
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -48,7 +49,7 @@ def read_idx(path: Path) -> Bytes:
     """An array of bytes in the idx format, gzipped.
 
     Raises:
-        DataError: the file is not of this format, or cut off.
+        DataError: the file is not of this format, or damaged.
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -57,7 +58,7 @@ def read_idx(path: Path) -> Bytes:
         if (zero, kind) != (0, 8):
             raise ValueError("not an idx file of bytes")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except (OSError, EOFError, ValueError, struct.error) as error:
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}). Remove it and fetch it again.") from error
 
 

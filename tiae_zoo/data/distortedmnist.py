@@ -13,13 +13,14 @@ from tiae_zoo.data.decode import Bytes
 from tiae_zoo.data.digits import DigitsDataModule, Source
 from tiae_zoo.data.distortions import DISTORTIONS, SIDE
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.seeding import generator
+from tiae_zoo.data.seeding import check_seed, generator
 
 DistortionName = Literal["rotated", "rotated_scaled_translated", "projected", "elastic", "translated", "cluttered"]
 Canvas = np.ndarray
 
 PIECES, PIECE = 16, 6  # clutter of the paper's 60x60 pictures: pieces of other digits, px
 SEQUENCE_PIECES, SEQUENCE_PIECE = 8, 9  # of 100x100 pictures with three digits (Sønderby et al.)
+ROAMING = {"translated": 60, "cluttered": 60}  # px of the paper's pictures, of which the digit is a part
 STEP, SLOPE = 22, 45  # px from digit to digit, and the steepest line they stand on, degrees (ours)
 
 
@@ -137,8 +138,8 @@ class DistortedMNIST(DigitsDataModule):
             once if None.
         num_digits: Digits in a picture; several stand on a line among clutter, on 100 px, instead of a distortion.
         source: `mnist`, or `digits`: the 1797 digits inside scikit-learn, scaled to MNIST's size and place.
-        image_size: Side of the square images in pixels, at least 28.
-        seed: Another seed gives other pictures.
+        image_size: Side of the square images in pixels, at least 28, and more for `translated` and `cluttered`.
+        seed: Not negative; another seed gives other pictures.
         **kwargs: As for every data module, see `ZooDataModule`.
     """
 
@@ -164,6 +165,12 @@ class DistortedMNIST(DigitsDataModule):
                 f"{num_digits} digits do not fit into {image_size} px. Give num_digits at least 1, image_size at least "
                 f"{least}."
             )
+        if num_digits == 1 and image_size == SIDE and distortion in ROAMING:
+            raise DataError(
+                f"A digit fills {SIDE} px: distortion={distortion!r} moves it nowhere. Give a larger image_size; the "
+                f"paper's is {ROAMING[distortion]}."
+            )
+        check_seed("seed", seed)
         self.distortion: DistortionName = distortion
         if num_train is not None and num_train < 1:
             raise DataError(f"num_train={num_train} is too small; give at least 1, or none for all digits.")

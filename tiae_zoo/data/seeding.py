@@ -2,7 +2,19 @@
 
 import numpy as np
 
+from tiae_zoo.data.errors import DataError
+
 SPLIT_CODE = {"train": 0, "val": 1, "test": 2}
+
+
+def check_seed(argument: str, seed: int) -> None:
+    """Accept a seed that NumPy takes.
+
+    Raises:
+        DataError: it is negative.
+    """
+    if seed < 0:
+        raise DataError(f"{argument}={seed} is negative. Give 0 or more.")
 
 
 def generator(seed: int, split: str, index: int) -> np.random.Generator:

@@ -75,7 +75,10 @@ class STNClassifier(OneCycle):
         super().__init__()
         if warp is None and look != "once":
             raise ValueError("Without a warp there is nothing that looks. Set look to once.")
-        num_glimpses = num_glimpses or num_digits
+        for name, value in (("num_digits", num_digits), ("num_glimpses", num_glimpses)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}. Give at least 1.")
+        num_glimpses = num_digits if num_glimpses is None else num_glimpses
         if num_glimpses % num_digits or (look == "once" and num_glimpses != num_digits):
             raise ValueError(
                 f"{num_glimpses} glimpses do not go with {num_digits} digits and look={look}. "
