@@ -13,7 +13,7 @@ from tiae_zoo.data.cache import Store
 from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
 from tiae_zoo.data.errors import DataError
-from tiae_zoo.data.seeding import generator
+from tiae_zoo.data.seeding import check_seed, generator
 
 BACKGROUND, EVEN, ODD = 0, 1, 2
 DIGIT_SIDE, CANVAS = 56, 128  # a digit's side on a picture of the paper's size; other sizes scale it
@@ -121,6 +121,7 @@ class Colored2MNIST(DigitsDataModule):
                 "Colored2MNIST needs pictures in every split; give num_train, num_val, num_test at least 1."
             )
         self.lengths = {"train": num_train, "val": num_val, "test": num_test}
+        check_seed("seed", seed)
         self.seed = seed
 
     def load(self, split: Split) -> Colored2MNISTDataset:  # noqa: D102

@@ -15,7 +15,7 @@ from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
 from tiae_zoo.data.decode import DamagedImageError, as_rgb, load_image
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.seeding import generator
+from tiae_zoo.data.seeding import check_seed, generator
 
 Ink = npt.NDArray[np.float32]
 InkTone = Literal["auto", "dark", "bright"]
@@ -234,8 +234,7 @@ class PagePatches(ZooDataModule):
         check_choice("ink_tone", ink_tone, get_args(InkTone))
         if min(num_train, num_val, num_test) < 1:
             raise DataError("PagePatches needs patches in every split; give num_train, num_val, num_test at least 1.")
-        if seed < 0:
-            raise DataError(f"seed={seed} is negative; give one of at least 0.")
+        check_seed("seed", seed)
         self.page = page
         self.ink_tone: InkTone = ink_tone
         self.lengths = {"train": num_train, "val": num_val, "test": num_test}

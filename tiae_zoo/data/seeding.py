@@ -14,7 +14,7 @@ def check_seed(argument: str, seed: int) -> None:
         DataError: it is negative.
     """
     if seed < 0:
-        raise DataError(f"{argument}={seed} is negative. Give 0 or more.")
+        raise DataError(f"{argument}={seed} is negative; give one of at least 0.")
 
 
 def generator(seed: int, split: str, index: int) -> np.random.Generator:
