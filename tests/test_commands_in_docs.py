@@ -94,6 +94,13 @@ def test_every_variant_of_the_transformers_can_be_built(
     assert read == [(2, 3 if "stn_sequence" in command else 1, 10)]
 
 
+def test_the_transformer_in_a_network_of_ones_own_runs() -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/methods/stn.md").read_text("utf-8"), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["logits"].shape == (2, 10)
+
+
 class Parsed(Exception):  # noqa: N818
     """The command line was taken."""
 
