@@ -8,16 +8,25 @@ from tiae_zoo.data import LFW, DataError, DistortedMNIST
 from tiae_zoo.data.distortedmnist import DistortedDigits
 
 
-def chosen(count: int | None) -> list[str]:
-    return MODULES["flowers"](labelled=count).names("train")
+def chosen(count: int | None, seed: int = 0) -> list[str]:
+    return MODULES["flowers"](labelled=count, labelled_seed=seed).names("train")
 
 
-def test_fewer_labels_are_among_more() -> None:
-    few, more, everything = (chosen(count) for count in (3, 10, None))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_fewer_labels_are_among_more(seed: int) -> None:
+    few, more, everything = (chosen(count, seed) for count in (3, 10, None))
     assert (len(few), len(more), len(everything)) == (3, 10, 24)
     assert set(few) < set(more) < set(everything)
     assert more == sorted(more, key=everything.index)
-    assert chosen(3) == few
+    assert chosen(3, seed) == few
+
+
+def test_another_seed_draws_others() -> None:
+    assert MODULES["flowers"](labelled=3).names("train") == chosen(3)  # as ever
+    assert chosen(3, 1) != chosen(3) != chosen(3, 2)
+    assert chosen(None, 1) == chosen(None)
+    with pytest.raises(DataError, match="labelled_seed=-1 is negative"):
+        chosen(3, -1)
 
 
 def test_only_training_images_are_left_out_and_keep_image_mask_and_name_together() -> None:

@@ -71,10 +71,12 @@ def test_trainings_that_differ_in_the_seed_alone_are_alike(tmp_path: Path) -> No
         "b": {"seed": 1, "num_workers": 8},
         "c": {"labelled": 50},
         "d": {"labelled": 90},
+        "e": {"labelled": 90, "labelled_seed": 1},
     }.items():
         write_run(tmp_path / name, 0.7, **options)  # type: ignore[arg-type]
-    a, b, c, d = find_results([tmp_path])
+    a, b, c, d, e = find_results([tmp_path])
     assert a.same_but() == b.same_but()
+    assert d.same_but() == e.same_but()
     assert len({a.same_but(), c.same_but(), d.same_but()}) == 3
     assert c.same_but("data.labelled") == d.same_but("data.labelled") == a.same_but("data.labelled")
 

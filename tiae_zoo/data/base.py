@@ -18,6 +18,7 @@ from tiae_zoo.data.datasets import Chosen, OnBackgrounds, Sample, Split, ZooData
 from tiae_zoo.data.decode import Resize
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.loader import ResumableLoader
+from tiae_zoo.data.seeding import check_seed
 
 STAGES: Mapping[str | None, tuple[Split, ...]] = {
     "fit": ("val", "train"),  # missing masks are told before the long decoding
@@ -43,8 +44,9 @@ class ZooDataModule(LightningDataModule, ABC):
         resize: `antialias` = bilinear, antialiased; `nearest` = as the program of ReDO's authors. Masks always nearest.
         transform: Random transform (torchvision.transforms.v2) of training images, and of their masks with them.
         download: Fetch missing files from their official sources.
-        labelled: How many of the training images are used, as if no more had labels: drawn once and for all, a larger
-            number has those of a smaller one. All if None.
+        labelled: How many of the training images are used, as if no more had labels: a larger number has
+            those of a smaller one. All if None.
+        labelled_seed: Another one draws other images for `labelled`.
 
     Attributes:
         scored: Whether validation and test carry masks, so that regions can be scored.
@@ -70,6 +72,7 @@ class ZooDataModule(LightningDataModule, ABC):
         transform: Transform | None = None,
         download: bool = False,
         labelled: int | None = None,
+        labelled_seed: int = 0,
     ) -> None:
         super().__init__()
         for name, value in (
@@ -89,7 +92,8 @@ class ZooDataModule(LightningDataModule, ABC):
         self.resize: Resize = resize
         self.transform = transform
         self.download = download
-        self.labelled = labelled
+        check_seed("labelled_seed", labelled_seed)
+        self.labelled, self.labelled_seed = labelled, labelled_seed
         self._datasets: dict[Split, ZooDataset] = {}
 
     @property
@@ -146,7 +150,7 @@ class ZooDataModule(LightningDataModule, ABC):
             raise DataError(
                 f"labelled={count}, but the training split has {len(dataset)} images. Give at most that, or none."
             )
-        order = np.random.default_rng(0).permutation(len(dataset))  # always the same: the sets are nested
+        order = np.random.default_rng(self.labelled_seed).permutation(len(dataset))  # of all: the sets are nested
         return Chosen(dataset, sorted(order[:count].tolist()))
 
     def names(self, split: Split) -> list[str]:

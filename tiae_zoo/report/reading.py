@@ -23,6 +23,7 @@ LIMITS = {"test": "trainer.limit_test_batches", "val": "trainer.limit_val_batche
 # settings that make two trainings different, beside those of model and data, and those that do not
 BUDGET = ("trainer.max_epochs", "trainer.max_steps", "data.batch_size")  # few images bear other ones than many
 MACHINE = ("data.root", "data.num_workers", "data.eval_batch_size", "data.download")
+SEEDS = ("data.labelled_seed",)  # beside seed_everything
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Result:
         kept = {
             name: value
             for name, value in config.items()
-            if ((name.partition(".")[0] in ("model", "data") and name not in MACHINE) or name in BUDGET)
+            if ((name.partition(".")[0] in ("model", "data") and name not in MACHINE + SEEDS) or name in BUDGET)
             and value is not None  # an older version may not have had the setting
         }
         if not self.training and len(parents := Path(self.record.get("checkpoint") or "").parents) > 2:
