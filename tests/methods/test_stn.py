@@ -82,6 +82,16 @@ def test_several_digits_have_a_view_each_and_a_score_for_all() -> None:
     assert scores == {"test/acc": pytest.approx(5 / 6), "test/acc_sequence": pytest.approx(0.5)}
 
 
+def test_scores_are_counted_in_whole_numbers_whatever_the_precision() -> None:
+    with quiet_trainer(precision="bf16-true").init_module():  # whose floats cannot count to 1000
+        method = STNClassifier()
+    method.forward = lambda images: torch.eye(10)[torch.zeros(len(images), 1, dtype=torch.long)]  # type: ignore[method-assign]
+    trainer = quiet_trainer()
+    samples = [{"image": torch.zeros(1), "label": torch.tensor(int(i == 0))} for i in range(1000)]
+    (scores,) = trainer.test(method, DataLoader(samples, 1), verbose=False)  # type: ignore[arg-type]
+    assert scores == {"test/acc": pytest.approx(0.999)}
+
+
 def test_the_last_glimpse_of_each_digit_is_read() -> None:
     method = STNClassifier(look="recurrent", num_digits=2, num_glimpses=4, image_size=40, glimpse_size=28)
     seen = torch.rand(1, 4, 1, 28, 28)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassExactMatch
+from torchmetrics.functional.classification import multiclass_accuracy
 
 from tiae_zoo.methods.base import Batch
 from tiae_zoo.methods.one_cycle import OneCycle
@@ -99,7 +101,13 @@ class STNClassifier(OneCycle):
             raise ValueError(f"The transformer alone has {taken} parameters. Raise num_parameters above that.")
         self.classifier = of_size(lambda width: network(seen, outputs, width, image_channels), num_parameters - taken)
         self.to(memory_format=torch.channels_last)  # the order in which convolutions and poolings are fast
-        self.accuracy = nn.ModuleDict({name: MeanMetric() for name in ("val", "test", "val_sequence", "test_sequence")})
+        scores: dict[str, Metric | MetricCollection] = {
+            "acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        }
+        if num_digits > 1:
+            scores["acc_sequence"] = MulticlassExactMatch(num_classes, validate_args=False)
+        self.val_scores = MetricCollection(scores, prefix="val/", compute_groups=False)
+        self.test_scores = self.val_scores.clone(prefix="test/")
 
     def look(self, images: Tensor) -> Tensor:
         """Return what is seen, (B, T, C, h, w), of images (B, C, S, S) in [0, 1]."""
@@ -121,7 +129,8 @@ class STNClassifier(OneCycle):
         logits, labels = self(batch["image"]), self.labels(batch)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/acc", (logits.argmax(2) == labels).float().mean(), prog_bar=True)
+        right = multiclass_accuracy(logits.argmax(2), labels, self.num_classes, average="micro", validate_args=False)
+        self.log("train/acc", right, prog_bar=True)
         return loss
 
     def labels(self, batch: Batch) -> Tensor:
@@ -141,21 +150,15 @@ class STNClassifier(OneCycle):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch."""
-        self._evaluate(batch, "val")
+        self._evaluate(batch, self.val_scores)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch."""
-        self._evaluate(batch, "test")
+        self._evaluate(batch, self.test_scores)
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        right = self(batch["image"]).argmax(2) == self.labels(batch)
-        scores = {f"{stage}/acc": (stage, right)}
-        if self.num_digits > 1:
-            scores[f"{stage}/acc_sequence"] = (f"{stage}_sequence", right.all(1))
-        for name, (key, values) in scores.items():
-            metric = cast(MeanMetric, self.accuracy[key])
-            metric.update(values.float())
-            self.log(name, metric, prog_bar=True)
+    def _evaluate(self, batch: Batch, scores: MetricCollection) -> None:
+        scores.update(self(batch["image"]).argmax(2), self.labels(batch))
+        self.log_dict(scores, prog_bar=True)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the digits read, `label` (B, num_digits), and `probability` (B, num_digits, num_classes)."""
