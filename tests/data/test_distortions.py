@@ -11,7 +11,8 @@ import torch
 from scipy.ndimage import find_objects, label, map_coordinates
 
 from tiae_zoo.data import ClutteredMNIST, DataError, DistortedMNIST
-from tiae_zoo.data.distortions import CENTRE, DISTORTIONS, SIDE
+from tiae_zoo.data.digits import SIDE
+from tiae_zoo.data.distortions import CENTRE, DISTORTIONS
 
 SIZES = {
     "rotated": 28,

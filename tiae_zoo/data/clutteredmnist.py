@@ -11,7 +11,7 @@ from PIL import Image
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import StoreWriter, open_store
-from tiae_zoo.data.datasets import Split, StoreDataset
+from tiae_zoo.data.datasets import Split, StoreDataset, part_of
 from tiae_zoo.data.decode import square
 from tiae_zoo.data.errors import DataError
 
@@ -63,7 +63,7 @@ class ClutteredMNIST(ZooDataModule):
         return [FILE]
 
     def load(self, split: Split) -> StoreDataset:  # noqa: D102
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         path = self.find(FILE)
 
         def fill(writer: StoreWriter) -> None:

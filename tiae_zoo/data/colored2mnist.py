@@ -10,7 +10,7 @@ import torch
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.cache import Store
-from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
+from tiae_zoo.data.datasets import Sample, Split, ZooDataset, part_of, transform_sample
 from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.seeding import check_seed, generator
@@ -125,7 +125,7 @@ class Colored2MNIST(DigitsDataModule):
         self.seed = seed
 
     def load(self, split: Split) -> Colored2MNISTDataset:  # noqa: D102
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         return Colored2MNISTDataset(
             self.digit_store(split, padding=0, size=SIDE),
             part,

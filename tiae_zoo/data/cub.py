@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.datasets import Split
+from tiae_zoo.data.datasets import Split, part_of
 from tiae_zoo.data.decode import Item, MaskRule, votes_mask
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import FilesDataModule, Protocol
@@ -59,7 +59,7 @@ class CUB(FilesDataModule):
         paths = _read_list(photos.parent / "images.txt")
         labels = _read_list(photos.parent / "image_class_labels.txt")
         masks = self.find_masks(split)
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         return [
             Item(
                 name=Path(paths[number]).stem,

@@ -29,6 +29,11 @@ from tiae_zoo.data.cache import Store
 Split = Literal["train", "val", "test", "predict"]
 
 
+def part_of(split: Split) -> Literal["train", "val", "test"]:
+    """Return the part of the data that a split shows: prediction, too, shows the test pictures."""
+    return "test" if split == "predict" else split
+
+
 class Sample(TypedDict, total=False):
     """One element of a dataset: the batch contract without its first dimension; index and a single label as int."""
 

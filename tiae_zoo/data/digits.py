@@ -16,7 +16,7 @@ from PIL import Image
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.cache import Store, StoreWriter, open_store
-from tiae_zoo.data.datasets import Split
+from tiae_zoo.data.datasets import Split, part_of
 from tiae_zoo.data.decode import Bytes, square
 from tiae_zoo.data.errors import DataError, check_choice
 
@@ -117,7 +117,7 @@ class DigitsDataModule(ZooDataModule):
             padding: Black pixels added on each side of the 28x28 pictures.
             size: Side to which the padded pictures are then resized.
         """
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         kind = "t10k" if part == "test" else "train"
         paths = [self.find(file) for file in self.files() if file.name.startswith(kind)]
         about = {"data": self.source, "part": part, "padding": padding, "image_size": size, "resize": self.resize}

@@ -8,10 +8,10 @@ from scipy.ndimage import map_coordinates
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.cache import Store
-from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
+from tiae_zoo.data.datasets import Sample, Split, ZooDataset, part_of, transform_sample
 from tiae_zoo.data.decode import Bytes
-from tiae_zoo.data.digits import DigitsDataModule, Source
-from tiae_zoo.data.distortions import DISTORTIONS, SIDE
+from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
+from tiae_zoo.data.distortions import DISTORTIONS
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.seeding import check_seed, generator
 
@@ -177,7 +177,7 @@ class DistortedMNIST(DigitsDataModule):
         self.num_train, self.num_digits, self.seed = num_train, num_digits, seed
 
     def load(self, split: Split) -> DistortedDigits:  # noqa: D102
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         digits = self.digit_store(split, padding=0, size=SIDE)
         length = self.num_train or len(digits) if split == "train" else len(digits)
         how = (digits, part, length, self.image_size, self.seed, self.transform if split == "train" else None)

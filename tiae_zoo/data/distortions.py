@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
+from tiae_zoo.data.digits import SIDE
+
 Floats = NDArray[np.float64]
 Distortion = Callable[[np.random.Generator, int], Floats]
 """From a source of randomness and the side of the picture in pixels."""
 
-SIDE = 28
-BOX = 20  # px: what a digit of MNIST fills
 CENTRE = (SIDE - 1) / 2
 ELASTIC_POINTS = 4  # control points along a side
 ELASTIC_STEP = 1.5  # px, standard deviation of a control point

@@ -8,7 +8,7 @@ import scipy.io
 from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.datasets import Split
+from tiae_zoo.data.datasets import Split, part_of
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import FilesDataModule, Protocol
@@ -61,7 +61,7 @@ class Flowers(FilesDataModule):
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
         photos = self.find(IMAGES)
-        part = PARTS[self.protocol]["test" if split == "predict" else split]
+        part = PARTS[self.protocol][part_of(split)]
         numbers = _read_mat(self.find(SPLITS), part)
         labels = _read_mat(self.find(LABELS), "labels")
         masks = self.find_masks(split)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
-from tiae_zoo.data.datasets import Split
+from tiae_zoo.data.datasets import Split, part_of
 from tiae_zoo.data.decode import Bytes, Item, MaskRule, colours
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.files import FilesDataModule
@@ -75,7 +75,7 @@ class LFW(FilesDataModule):
         return list(LISTS.values())
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         if self.protocol == "redo":
             return self._listed(part, masked=part != "train")
         items = self._listed("test" if part == "test" else "val", masked=True)
@@ -116,6 +116,6 @@ class LFWParts(LabelMaps):
     classes: Mapping[str, Value] = {"hair": (255, 0, 0), "face": (0, 255, 0)}
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         paths = sorted(self.find(PARTS).glob("*.ppm"))
         return [Item(path.stem, path) for path in paths if person_split(path.stem.rpartition("_")[0]) == part]

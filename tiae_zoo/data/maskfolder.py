@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from tiae_zoo.data.datasets import Split
+from tiae_zoo.data.datasets import Split, part_of
 from tiae_zoo.data.decode import Item
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.data.labelmaps import EXAMPLE, LabelMaps, Value, find_classes
@@ -68,7 +68,7 @@ class MaskFolder(LabelMaps):
         return len(self.classes)
 
     def items(self, split: Split) -> list[Item]:  # noqa: D102
-        found = self._find_items("test" if split == "predict" else split)
+        found = self._find_items(part_of(split))
         if "{split}" in self.maps or split == "predict":
             return found
         self.partition.check(len(found), self.maps, "--data.folder")

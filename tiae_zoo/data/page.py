@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.base import ZooDataModule
-from tiae_zoo.data.datasets import Sample, Split, ZooDataset, transform_sample
+from tiae_zoo.data.datasets import Sample, Split, ZooDataset, part_of, transform_sample
 from tiae_zoo.data.decode import DamagedImageError, as_rgb, load_image
 from tiae_zoo.data.errors import DataError, check_choice
 from tiae_zoo.data.seeding import check_seed, generator
@@ -251,6 +251,6 @@ class PagePatches(ZooDataModule):
         return read_page(self.path, self.image_size, self.ink_tone)
 
     def load(self, split: Split) -> PagePatchesDataset:  # noqa: D102
-        part = "test" if split == "predict" else split
+        part = part_of(split)
         transform = self.transform if split == "train" else None
         return PagePatchesDataset(self.ink, part, self.lengths[part], self.image_size, self.seed, transform)
