@@ -33,7 +33,7 @@ FILE_IN_HAND = """([name, content]) => {
 MEASURE = """() => ({
   overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   images: Object.fromEntries([...document.images].map((each) => [each.alt, [each.naturalWidth, each.naturalHeight]])),
-  drawn: getComputedStyle([...document.images].find((each) => each.alt === "Mask")).imageRendering,
+  drawn: [...new Set([...document.images].map((each) => getComputedStyle(each).imageRendering))],
 })"""
 
 
@@ -86,9 +86,11 @@ def drop(page: Any, path: Path) -> None:
 
 
 def shown(page: Any, text: str) -> dict[str, Any]:
-    """Wait for a text and for all pictures, and measure the page."""
+    """Wait for a text and for pictures, all of them whole, and measure the page."""
     page.get_by_text(text).wait_for()
-    page.wait_for_function("[...document.images].every((each) => each.complete && each.naturalWidth)")
+    page.wait_for_function(
+        "document.images.length && [...document.images].every((each) => each.complete && each.naturalWidth)"
+    )
     return dict(page.evaluate(MEASURE))
 
 
@@ -105,7 +107,7 @@ def test_a_dropped_picture_is_seen_at_any_width(served: Served, browser: Any, ph
     seen = shown(page, "wide.png, 90 by 60 px: the object has")
     assert seen["overflow"] == 0
     assert seen["images"]["Mask"] == seen["images"]["Overlay"] == [90, 60]
-    assert seen["drawn"] == "pixelated"  # squares, no blur
+    assert "pixelated" in seen["drawn"]  # squares, no blur
     assert seen["images"]["Redraws"][0] > 500  # six columns
     with page.expect_download() as saved:
         page.get_by_text("Save").last.click()
