@@ -10,6 +10,7 @@ import pytest
 from tests.report.finished_runs import write_run
 from tiae_zoo.messages import UserError
 from tiae_zoo.report import find_results
+from tiae_zoo.report.reading import BUDGET
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "results"
 
@@ -90,6 +91,27 @@ def test_without_trainings_the_runs_of_the_checkpoints_are_compared(tmp_path: Pa
             path.write_text(json.dumps(record), encoding="utf-8")
     noise, again, rooms = find_results([tmp_path])
     assert noise.same_but() == again.same_but() != rooms.same_but()
+
+
+def test_a_run_of_the_same_name_is_not_taken_for_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = write_run(tmp_path / "theirs" / "runs" / "a", 0.7)
+    mine = write_run(tmp_path / "mine" / "runs" / "a", 0.6)
+    record = json.loads(theirs.read_text(encoding="utf-8")) | {"checkpoint": "runs/a/fit_0/checkpoints/step9.ckpt"}
+    (tmp_path / "a_test.json").write_text(json.dumps(record), encoding="utf-8")
+    monkeypatch.chdir(mine.parents[3])
+    (result,) = find_results([tmp_path / "a_test.json"])
+    assert result.fit_folder is None
+    checkpoint = Path("runs/a/fit_0/checkpoints/step9.ckpt")
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.touch()
+    (result,) = find_results([tmp_path / "a_test.json"])
+    assert result.fit_folder == Path("runs/a/fit_0")
+
+
+def test_the_published_label_budget_is_one_curve() -> None:
+    budget = find_results(sorted(PUBLISHED.glob("labelled_*_test.json")))
+    assert len(budget) == 5
+    assert len({result.same_but("data.labelled", *BUDGET) for result in budget}) == 1
 
 
 def test_the_published_results_are_read() -> None:

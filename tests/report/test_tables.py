@@ -24,14 +24,14 @@ def test_seeds_get_their_mean_and_the_papers_stand_below(tmp_path: Path) -> None
     assert table.title == "LFW, test split"
     assert [(row.kind, row.name) for row in table.rows] == [
         *(("ours", f"redo_{seed}") for seed in range(3)),
-        ("mean", "ReDO, mean of 3 seeds"),
+        ("mean", "ReDO redo_*, mean of 3 seeds"),
         ("trivial", "whole image"),
         ("trivial", "centred square"),
         ("paper", "ReDO (Chen et al. 2019)"),
     ]
     text = as_markdown([table])
     assert "| redo_0 | 0 | 0.700 [0.690, 0.710] |" in text
-    assert "| ReDO, mean of 3 seeds | 0, 1, 2 | 0.720 ± 0.020 |" in text
+    assert "| ReDO redo_*, mean of 3 seeds | 0, 1, 2 | 0.720 ± 0.020 |" in text
     assert "| *centred square* |  | 0.550 |" in text
     assert "| *ReDO (Chen et al. 2019)* |  | 0.781 ± 0.005 | 0.917 ± 0.002 |" in text
     assert "arXiv 1905.13539, Table 1" in text

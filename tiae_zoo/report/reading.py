@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,9 +107,10 @@ class Result:
             return None
         recorded = Path(checkpoint).parent.parent
         beside = self.path.parent.parent / recorded.name
-        same_home = recorded.parent.name == self.path.parent.parent.name
-        candidates = [beside] if same_home else []
-        return next((folder for folder in [*candidates, recorded] if (folder / RESULTS_FILE).is_file()), None)
+        candidates = [beside] if recorded.parent.name == self.path.parent.parent.name else []
+        if Path(checkpoint).is_file():  # else a run of the same name, but somebody else's
+            candidates.append(recorded)
+        return next((folder for folder in candidates if (folder / RESULTS_FILE).is_file()), None)
 
     @cached_property
     def training(self) -> dict[str, Any]:
@@ -127,7 +129,7 @@ class Result:
         """Return a text that is equal for trainings that differ in seed, machine and the settings `keys` alone.
 
         Where the record of the training is missing, the run that the checkpoint is of stands for it, but for the number
-        at the end of its name.
+        at the end of its name and the values of `keys` in it.
         """
         config = flat(self.training.get("config") or self.record["config"])
         kept = {
@@ -137,7 +139,9 @@ class Result:
             and value is not None  # an older version may not have had the setting
         }
         if not self.training and len(parents := Path(self.record.get("checkpoint") or "").parents) > 2:
-            kept["run"] = parents[2].name.rstrip("0123456789")
+            values = "|".join(re.escape(str(config[key])) for key in keys if config.get(key) is not None)
+            run = parents[2].name.rstrip("0123456789")
+            kept["run"] = re.sub(rf"(?<!\d)({values})(?!\d)", "", run) if values else run
         return json.dumps({name: kept[name] for name in sorted(kept.keys() - {*keys})})
 
     @cached_property

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -142,7 +143,9 @@ def _means(results: list[Result]) -> Iterator[Row]:
             if len(values) == len(members):
                 scores[name] = Score(statistics.fmean(values), deviation=statistics.stdev(values))
         method = members[0].method
-        yield Row("mean", f"{method}, mean of {len(members)} seeds", method, ", ".join(seeds), scores)
+        shared = os.path.commonprefix([result.name for result in members])  # noqa: RUF071 - of characters is meant
+        title = f"{method} {shared}*" if shared else method
+        yield Row("mean", f"{title}, mean of {len(members)} seeds", method, ", ".join(seeds), scores)
 
 
 def _trivial(results: list[Result]) -> Iterator[Row]:
