@@ -123,7 +123,7 @@ def _check_configs(configs: Sequence[str], method: str) -> None:
         raise UserError(f"The checkpoint is of {method}, the configs are of {', '.join(classes) or 'no method'}.")
 
 
-MEASURED = ("metrics", "intervals", "trivial", "images", "protocol", "versions", "hardware")  # of a test's results
+MEASURED = ("intervals", "trivial", "images", "protocol", "versions", "hardware")  # of a test's results
 ENDINGS = {"weights": ".safetensors", "golden": ".golden.safetensors", "card": ".md"}
 
 
@@ -178,8 +178,8 @@ def measured(results: Path, checkpoint: Path) -> dict[str, Any]:
     if config["trainer"].get("limit_test_batches") not in (None, 1.0):
         raise UserError(f"{results} was measured on a part of the test images. Test without limit_test_batches.")
     return {
-        **{key: record[key] for key in MEASURED if key in record},
         "metrics": {name: value for name, value in record["metrics"].items() if not name.endswith(AVERAGED)},
+        **{key: record[key] for key in MEASURED if key in record},
         "data": config["data"]["class_path"].rpartition(".")[2],
         "seed": config["seed_everything"],
     }
