@@ -60,7 +60,7 @@ def fit(method: Segmenter, *callbacks: Callback, epochs: int = 4, sanity: int = 
 
 def test_a_training_with_one_region_left_is_stopped() -> None:
     guard = CollapseGuard(from_step=0)
-    with pytest.warns(UserWarning, match=r"collapsed by step 5: the smallest region has 0\.0%"):
+    with pytest.warns(UserWarning, match=r"collapsed by step 5: the mean mask of the smallest region is 0\.000"):
         trainer = fit(Halves(share=0), guard)
     assert guard.collapsed
     assert trainer.global_step == 5
@@ -81,6 +81,20 @@ def test_a_healthy_training_goes_on(share: float) -> None:
     assert not guard.collapsed
     assert trainer.global_step == 20
     assert trainer.callback_metrics["val/smallest_region"] == pytest.approx(min(share, 1 - share))
+
+
+class Faint(Halves):
+    """Gives a fifth of every pixel to region 1, which comes first in none."""
+
+    def segment(self, images: Tensor) -> Tensor:
+        return torch.tensor([0.8, 0.2]).view(1, 2, 1, 1).expand(len(images), 2, *images.shape[2:])
+
+
+def test_a_region_that_is_first_nowhere_and_still_there_goes_on() -> None:
+    guard = CollapseGuard(from_step=0)
+    trainer = fit(Faint(share=1), guard)
+    assert not guard.collapsed
+    assert trainer.callback_metrics["val/smallest_region"] == pytest.approx(0.2)
 
 
 def test_late_and_untrained_networks_are_left_alone() -> None:

@@ -16,14 +16,15 @@ class CollapseGuard(Callback):
     """Stop a training early if its smallest region has nearly vanished from the validation images.
 
     An unsupervised segmenter may settle on one region for everything; ReDO does in some 3 of 10 runs, and its authors
-    restart those ("Unsupervised Object Segmentation by Redrawing", supplementary; their program: below a tenth of the
-    pixels, up to iteration 7000). `tiae-zoo fit` starts a stopped training anew with the next seed, in a run folder of
+    restart those ("Unsupervised Object Segmentation by Redrawing", supplementary; their program: a mean mask below
+    a tenth, up to iteration 7000). `tiae-zoo fit` starts a stopped training anew with the next seed, in a run folder of
     its own, up to `restarts` times. In Python, look at :attr:`collapsed` after the fit.
 
-    Logged at validation: `val/smallest_region`, the share of the pixels in the smallest region, in [0, 1].
+    Logged at validation: `val/smallest_region`, the mean of the smallest region's soft mask, in [0, 1]. A region that
+    is nowhere the first, and still there, counts: it may win pixels later.
 
     Args:
-        smallest_region: below this share of the pixels a training has collapsed.
+        smallest_region: below this mean a training has collapsed.
         from_step: before, nothing is stopped: the masks of the first steps say little. Lightning counts the steps of
             every optimiser, for ReDO two an iteration.
         until_step: afterwards nothing is stopped.
@@ -39,12 +40,12 @@ class CollapseGuard(Callback):
         if not 0 < smallest_region < 0.5 or restarts < 0 or not 0 <= from_step <= until_step:
             raise ValueError(
                 f"CollapseGuard got smallest_region={smallest_region}, from_step={from_step}, until_step={until_step}, "
-                f"restarts={restarts}. Give a share between 0 and 0.5, steps in order, and restarts of at least 0."
+                f"restarts={restarts}. Give a mean between 0 and 0.5, steps in order, and restarts of at least 0."
             )
         self.smallest_region, self.restarts = smallest_region, restarts
         self.from_step, self.until_step = from_step, until_step
         self.collapsed = False
-        self._pixels = torch.zeros(0)
+        self._mass = torch.zeros(0)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse methods that give no masks.
@@ -57,8 +58,8 @@ class CollapseGuard(Callback):
         self.collapsed = False
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Begin to count."""
-        self._pixels = torch.zeros(pl_module.num_regions, dtype=torch.long, device=pl_module.device)
+        """Begin to sum."""
+        self._mass = torch.zeros(pl_module.num_regions, device=pl_module.device)
 
     def on_validation_batch_end(
         self,
@@ -69,21 +70,20 @@ class CollapseGuard(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count the pixels of each region."""
+        """Add the mean mask of each image."""
         masks = outputs["masks"] if outputs else pl_module.segment(batch["image"])  # without truth nothing is scored
-        regions = masks.argmax(1)
-        self._pixels += torch.bincount(regions.flatten(), minlength=pl_module.num_regions)
+        self._mass += masks.float().mean((2, 3)).sum(0)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the whole validation set."""
-        pixels = cast(Tensor, trainer.strategy.reduce(self._pixels, reduce_op="sum"))
-        share = float(pixels.min() / pixels.sum())
-        pl_module.log("val/smallest_region", share, rank_zero_only=True)
+        mass = cast(Tensor, trainer.strategy.reduce(self._mass, reduce_op="sum"))
+        mean = float(mass.min() / mass.sum())
+        pl_module.log("val/smallest_region", mean, rank_zero_only=True)
         steps = trainer.global_step
         in_time = self.from_step <= steps <= self.until_step
-        if in_time and share < self.smallest_region and trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if in_time and mean < self.smallest_region and trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.collapsed = trainer.should_stop = True
             rank_zero_warn(
-                f"The training has collapsed by step {steps}: the smallest region has {share:.1%} of the validation "
-                "pixels."
+                f"The training has collapsed by step {steps}: the mean mask of the smallest region is {mean:.3f} on "
+                "the validation images."
             )
