@@ -109,6 +109,15 @@ def test_widths_are_found_for_the_papers_parameter_count(classifier: type[nn.Mod
     assert network(torch.rand(2, 1, size, size)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("classifier", [ConvolutionalClassifier, DenseClassifier])
+def test_dropout_is_for_training_alone_and_moves_no_weight_to_another_name(classifier: type[nn.Module]) -> None:
+    plain, dropping = classifier(28, width=8), classifier(28, width=8, dropout=0.5)
+    dropping.load_state_dict(plain.state_dict())
+    images = torch.rand(4, 1, 28, 28)
+    torch.testing.assert_close(dropping.eval()(images), plain.eval()(images))
+    assert not torch.allclose(dropping.train()(images), plain(images))
+
+
 def test_localisations_are_the_papers() -> None:
     images = torch.rand(2, 1, 60, 60)
     convolutional, dense = ConvolutionalLocalisation(60), DenseLocalisation(60)

@@ -54,6 +54,7 @@ class STNClassifier(OneCycle):
         image_channels: channels of the images.
         glimpse_size: side of what is seen; the image's if None, and without a warp.
         num_parameters: of the whole network, about: the widths follow. 400 000 in Table 1.
+        dropout: share of the classifier's last features left out in training (ours; the paper names none).
         lr: peak learning rate of a one-cycle schedule over the whole training (ours; the paper's is SGD with 0.01).
 
     Raises:
@@ -72,6 +73,7 @@ class STNClassifier(OneCycle):
         image_channels: int = 1,
         glimpse_size: int | None = None,
         num_parameters: int = 400_000,
+        dropout: float = 0.0,
         lr: float = 1e-3,
     ) -> None:
         super().__init__()
@@ -99,7 +101,9 @@ class STNClassifier(OneCycle):
         taken = sum(parameter.numel() for parameter in self.parameters())
         if taken >= num_parameters:
             raise ValueError(f"The transformer alone has {taken} parameters. Raise num_parameters above that.")
-        self.classifier = of_size(lambda width: network(seen, outputs, width, image_channels), num_parameters - taken)
+        self.classifier = of_size(
+            lambda width: network(seen, outputs, width, image_channels, dropout), num_parameters - taken
+        )
         self.to(memory_format=torch.channels_last)  # the order in which convolutions and poolings are fast
         scores: dict[str, Metric | MetricCollection] = {
             "acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)

@@ -187,15 +187,23 @@ class DenseClassifier(nn.Sequential):
         num_outputs: logits.
         width: units of each hidden layer.
         image_channels: channels of the images.
+        dropout: share of what the logits are made of that is left out in training.
     """
 
-    def __init__(self, image_size: int, num_outputs: int = 10, width: int = 256, image_channels: int = 1) -> None:
+    def __init__(
+        self,
+        image_size: int,
+        num_outputs: int = 10,
+        width: int = 256,
+        image_channels: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(
             nn.Flatten(),
             nn.Linear(image_channels * image_size**2, width),
             nn.ReLU(),
             nn.Linear(width, width),
-            nn.ReLU(),
+            nn.Sequential(nn.ReLU(), nn.Dropout(dropout)),  # one entry: the names of older weights stay
             nn.Linear(width, num_outputs),
         )
 
@@ -208,9 +216,17 @@ class ConvolutionalClassifier(nn.Sequential):
         num_outputs: logits.
         width: filters of each convolution.
         image_channels: channels of the images.
+        dropout: share of what the logits are made of that is left out in training.
     """
 
-    def __init__(self, image_size: int, num_outputs: int = 10, width: int = 64, image_channels: int = 1) -> None:
+    def __init__(
+        self,
+        image_size: int,
+        num_outputs: int = 10,
+        width: int = 64,
+        image_channels: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
         side = ((image_size - 8) // 2 - 6) // 2
         if side < 1:
             raise ValueError(f"Images of {image_size} px are too small for the CNN. Set image_size to 24 or more.")
@@ -221,7 +237,7 @@ class ConvolutionalClassifier(nn.Sequential):
             nn.Conv2d(width, width, 7),
             nn.MaxPool2d(2),
             nn.ReLU(),
-            nn.Flatten(),
+            nn.Sequential(nn.Flatten(), nn.Dropout(dropout)),  # one entry: the names of older weights stay
             nn.Linear(width * side**2, num_outputs),
         )
 
