@@ -15,6 +15,7 @@ from tiae_zoo.data.base import ZooDataModule
 from tiae_zoo.data.datasets import DrawnDataset, Sample, Split, part_of
 from tiae_zoo.data.decode import DamagedImageError, as_rgb, load_image
 from tiae_zoo.data.errors import DataError, check_choice
+from tiae_zoo.data.places import all_places, places
 from tiae_zoo.data.seeding import check_seed
 
 Ink = npt.NDArray[np.float32]
@@ -34,13 +35,12 @@ def find_page(given: str, data_root: Path) -> Path:
     Raises:
         DataError: there is none; the message says where it was looked for.
     """
-    path = Path(given).expanduser()
-    candidates = [path] if path.is_absolute() else [path, data_root / path]
-    for candidate in candidates:
+    for candidate in places(given, data_root):
         if candidate.is_file():
             return candidate
-    looked = " or ".join(str(candidate.absolute()) for candidate in candidates)
-    raise DataError(f"There is no page {looked}. Give the picture file of a scanned or photographed page.")
+    raise DataError(
+        f"There is no page {all_places(given, data_root)}. Give the picture file of a scanned or photographed page."
+    )
 
 
 def read_page(path: Path, patch_size: int, ink_tone: InkTone = "auto") -> Ink:
