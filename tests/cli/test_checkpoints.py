@@ -87,6 +87,20 @@ def test_last_and_best_are_those_of_the_newest_fit(fitted: Zoo) -> None:
         assert f'"checkpoint": "runs/toy/fit_1/checkpoints/{which}.ckpt"' in results
 
 
+def test_a_fit_without_a_best_checkpoint_says_why_and_what_to_use(zoo: Zoo) -> None:
+    options = ["--config", "toy.yaml"]
+    assert zoo("fit", *options, "--trainer.limit_val_batches", "0").status == 0
+    told = "The newest fit, runs/toy/fit_0, has no best checkpoint: it was not validated, or no figure was named to "
+    assert f"{told}choose the best by. Give --ckpt_path last.\n" in zoo("test", *options, "--ckpt_path", "best").err
+    assert zoo("test", *options, "--ckpt_path", "last").status == 0
+
+    assert zoo("fit", *options).status == 0
+    best = Path("runs/toy/fit_1/checkpoints/best.ckpt")
+    best.rename(best.with_name("mine.ckpt"))
+    told = f"fit_1, has no best checkpoint; {best} is gone. Give --ckpt_path last or {best.with_name('mine.ckpt')}.\n"
+    assert told in zoo("test", *options, "--ckpt_path", "best").err
+
+
 def test_a_moved_run_still_knows_its_best(fitted: Zoo) -> None:
     Path("runs").rename("elsewhere")
     options = ["--trainer.logger.save_dir", "elsewhere", "--ckpt_path", "best"]
