@@ -140,7 +140,8 @@ def test_best_is_never_an_older_runs(capfd: pytest.CaptureFixture[str]) -> None:
         assert main(["fit", *shared]) == 0
     Path("runs/redo_lfw/fit_1/results.json").unlink()  # as after an interruption
     assert main(["test", *shared, "--ckpt_path", "best"]) == 1
-    assert "runs/redo_lfw/fit_1/checkpoints/last.ckpt" in capfd.readouterr().err
+    told = "The newest fit, runs/redo_lfw/fit_1, has no best checkpoint; the best is known when a fit has ended. Give"
+    assert f"{told} --ckpt_path last" in capfd.readouterr().err
 
 
 def test_a_fit_that_ends_before_a_validation_keeps_its_weights(capfd: pytest.CaptureFixture[str]) -> None:

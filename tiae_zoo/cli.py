@@ -38,6 +38,7 @@ from tiae_zoo.launch.checkpoint import (
     misfit,
     refuse_mismatch,
     refuse_nameless,
+    refuse_other_size,
     refuse_unmeasured,
     refuse_untrained,
     stored_hyperparameters,
@@ -133,13 +134,9 @@ class ZooCLI(LightningCLI):
             )
         except BaseException as error:
             self._leave_run_folder()
-            if isinstance(error, RuntimeError) and (reason := misfit(error, self.stored, self._image_size())):
+            if isinstance(error, RuntimeError) and (reason := misfit(error, self.stored)):
                 raise UserError(reason) from error
             raise
-
-    def _image_size(self) -> int | None:
-        model = getattr(self, "model", None)  # there is none if building it failed
-        return None if model is None else model.hparams.get("image_size")
 
     def _leave_run_folder(self) -> None:
         """Remove the folder of a run that failed before it wrote anything; say where the rest of another one lies."""
@@ -187,10 +184,8 @@ class ZooCLI(LightningCLI):
             refuse_untrained(verb)
 
     def before_instantiate_classes(self) -> None:
-        """Compare with the checkpoint, and reserve the run's folder before any data is touched."""
+        """Reserve the run's folder before any data is touched."""
         options = self.config[self.subcommand]
-        if lines := differences(self.stored, self.asked, options):
-            tell("The checkpoint and what was asked differ. In use are\n  " + "\n  ".join(lines))
         self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
         if not options.trainer.fast_dev_run and is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))
@@ -212,10 +207,14 @@ class ZooCLI(LightningCLI):
             raise UserError(shortened(str(error))) from error
 
     def before_fit(self) -> None:
-        """Refuse what would fail later, and start the clock."""
+        """Refuse what would fail later, tell where the checkpoint differs from what was asked, and start the clock."""
+        options = self.config[self.subcommand]
+        refuse_other_size(self.model, options.get("ckpt_path"), self.stored)
         refuse_mismatch(self.model, self.datamodule, self.stored)
         if self.subcommand == "fit":
             refuse_unmeasured(self.trainer, self.model, self.datamodule)
+        if lines := differences(self.stored, self.asked, options):
+            tell("The checkpoint and what was asked differ. In use are\n  " + "\n  ".join(lines))
         self.started = time.perf_counter()
 
     before_validate = before_test = before_predict = before_bench = before_fit

@@ -97,16 +97,18 @@ def newest_checkpoint(home: Path, which: str) -> Path:
     """
     for folder in numbered(home, "fit").values():
         written = sorted((folder / "checkpoints").glob("*.ckpt"))
-        checkpoint = folder / "checkpoints" / "last.ckpt" if which == "last" else _best_checkpoint(folder)
+        last = folder / "checkpoints" / "last.ckpt"
+        checkpoint = last if which == "last" else _best_checkpoint(folder)
         if checkpoint is not None and checkpoint.is_file():
             return checkpoint
         if written:
+            why = "" if which == "last" else _why_no_best(folder)
+            others = ["last"] * (last in written) + [str(path) for path in written if path != last]
             raise UserError(
-                f"The newest fit, {folder}, has no {which!r} checkpoint; the best is known when a fit has ended. "
-                f"Give one of its own: {', '.join(map(str, written))}."
+                f"The newest fit, {folder}, has no {which} checkpoint{why}. Give --ckpt_path {' or '.join(others)}."
             )
     raise UserError(
-        f"No fit under {home} has a {which!r} checkpoint. Run `tiae-zoo fit` first, or give the checkpoint's own path."
+        f"No fit under {home} has a {which} checkpoint. Run `tiae-zoo fit` first, or give the checkpoint's own path."
     )
 
 
@@ -114,6 +116,14 @@ def config_beside(checkpoint: Path) -> Path | None:
     """Return the config saved with the run that wrote `<run>/checkpoints/<checkpoint>`, if there is one."""
     config = checkpoint.parent.parent / CONFIG_FILE
     return config if config.is_file() else None
+
+
+def _why_no_best(folder: Path) -> str:
+    if not (folder / RESULTS_FILE).is_file():
+        return "; the best is known when a fit has ended"
+    if (best := _best_checkpoint(folder)) is not None:
+        return f"; {best} is gone"
+    return ": it was not validated, or no figure was named to choose the best by"
 
 
 def _best_checkpoint(folder: Path) -> Path | None:

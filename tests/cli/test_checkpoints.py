@@ -87,6 +87,20 @@ def test_last_and_best_are_those_of_the_newest_fit(fitted: Zoo) -> None:
         assert f'"checkpoint": "runs/toy/fit_1/checkpoints/{which}.ckpt"' in results
 
 
+def test_a_fit_without_a_best_checkpoint_says_why_and_what_to_use(zoo: Zoo) -> None:
+    options = ["--config", "toy.yaml"]
+    assert zoo("fit", *options, "--trainer.limit_val_batches", "0").status == 0
+    told = "The newest fit, runs/toy/fit_0, has no best checkpoint: it was not validated, or no figure was named to "
+    assert f"{told}choose the best by. Give --ckpt_path last.\n" in zoo("test", *options, "--ckpt_path", "best").err
+    assert zoo("test", *options, "--ckpt_path", "last").status == 0
+
+    assert zoo("fit", *options).status == 0
+    best = Path("runs/toy/fit_1/checkpoints/best.ckpt")
+    best.rename(best.with_name("mine.ckpt"))
+    told = f"fit_1, has no best checkpoint; {best} is gone. Give --ckpt_path last or {best.with_name('mine.ckpt')}.\n"
+    assert told in zoo("test", *options, "--ckpt_path", "best").err
+
+
 def test_a_moved_run_still_knows_its_best(fitted: Zoo) -> None:
     Path("runs").rename("elsewhere")
     options = ["--trainer.logger.save_dir", "elsewhere", "--ckpt_path", "best"]
@@ -96,11 +110,27 @@ def test_a_moved_run_still_knows_its_best(fitted: Zoo) -> None:
 def test_weights_that_do_not_fit_are_told(zoo: Zoo) -> None:
     options = ["--config", "toy.yaml", "--model", "tests.cli.toys.SizedMethod"]
     assert zoo("fit", *options).status == 0
-    outcome = zoo("test", *options, "--ckpt_path", "last", "--data.image_size", "16")
+    content = torch.load("runs/toy/fit_0/checkpoints/last.ckpt", weights_only=True)
+    content["state_dict"]["bias"] = torch.zeros(9)
+    torch.save(content, "wide.ckpt")
+    outcome = zoo("test", *options, "--ckpt_path", "wide.ckpt")
     assert outcome.status == 1
-    told = "The checkpoint is for images of 8 px, and the data gives 16 px. Set --data.image_size 8, or leave it out."
-    assert told in outcome.err
+    assert "The checkpoint does not fit the model: size mismatch for bias" in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_weights_of_one_image_size_are_refused_before_anything_is_read(zoo: Zoo) -> None:
+    options = ["--config", "toy.yaml", "--model", "tests.cli.toys.SizedMethod"]
+    assert zoo("fit", *options).status == 0
+    options += ["--ckpt_path", "last", "--data.image_size", "16", "--data.missing", "true"]
+    for verb in ("fit", "validate", "test", "predict"):
+        outcome = zoo(verb, *options)
+        assert outcome.status == 1
+        assert [line for line in outcome.err.splitlines() if "px" in line or "checkpoint" in line] == [
+            f"tiae-zoo {verb}: The weights of the checkpoint fit images of 8 px alone, and the data gives 16 px. "
+            "Set --data.image_size 8, or choose another checkpoint."
+        ]
+        assert [run.name for run in Path("runs/toy").iterdir()] == ["fit_0"]
 
 
 def test_files_that_are_no_checkpoints_are_refused(fitted: Zoo) -> None:

@@ -37,7 +37,7 @@ CASES = {
     "checkpoint": (["--ckpt_path", "none.ckpt"], r"There is no checkpoint 'none\.ckpt'\. Give the path of a \.ckpt"),
     "no fit yet": (
         ["--ckpt_path", "best"],
-        r"No fit under runs/toy has a 'best' checkpoint\. Run `tiae-zoo fit` first",
+        r"No fit under runs/toy has a best checkpoint\. Run `tiae-zoo fit` first",
     ),
     "memory": (["--model", "tests.cli.toys.GreedyMethod"], r"memory is full\. Lower --data\.batch_size"),
 }

@@ -87,17 +87,23 @@ def test_list_shows_pretrained_weights(zoo: Zoo, tmp_path: Path, monkeypatch: py
     registry = tmp_path / "registry.json"
     entry: dict[str, Any] = {"name": "redo_lfw", "method": "ReDO", "configs": ["redo_lfw"], "licence": "Apache-2.0"}
     entry |= {"data": "LFW", "metrics": {"test/acc": 0.9, "test/iou": 0.7812, "test/iou_dataset": 0.7}}
+    entry["trivial"] = {"centred_square": {"test/acc": 0.79, "test/iou": 0.5658, "test/iou_dataset": 0.568}}
+    entry["arguments"] = {"image_size": 128}
     content = b"weights"
     entry |= {"file": "redo_lfw.safetensors", "size": 7, "sha256": hashlib.sha256(content).hexdigest()}
     registry.write_text(json.dumps({"weights": [entry]}), encoding="utf-8")
     monkeypatch.setattr("tiae_zoo.checkpoints.registry_file", lambda: registry)
-    assert re.search(r"redo_lfw +ReDO on LFW, iou 0.781, iou_dataset 0.7, .*Apache-2.0, to be fetched", zoo("list").out)
+    out = zoo("list").out
+    assert re.search(r"redo_lfw +ReDO on LFW, 128 px, .*Apache-2.0, to be fetched\n +iou 0.781, iou_dataset 0.7;", out)
+    assert "; a centred square scores 0.566 and 0.568\n" in out
     (tmp_path / entry["file"]).write_bytes(content)
     told = json.loads(zoo("list", "--json").out)["pretrained"]["redo_lfw"]
     assert (told["local"], told["metrics"]) == (str(tmp_path / entry["file"]), entry["metrics"])
+    assert (told["image_size"], told["trivial"]) == (128, entry["trivial"])
 
 
 def test_list_in_text_has_a_line_for_each_name(zoo: Zoo) -> None:
     out = zoo("list").out
     for names in inventory().values():
         assert all(f"\n  {name}" in out for name in names)
+    assert max(len(line) for line in out.partition("Pretrained weights:")[2].splitlines()) <= 120

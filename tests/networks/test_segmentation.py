@@ -205,6 +205,15 @@ def test_one_network_sees_all_scales() -> None:
     assert calls == [(256, 16, 16), (256, 8, 8), (256, 4, 4)]
 
 
+def test_the_last_filters_of_a_scale_are_bare() -> None:
+    network, images = MultiScaleNet(3).double(), torch.rand(1, 3, 32, 32, dtype=torch.float64)
+    features = network.shared(images)
+    with torch.no_grad():
+        for parameter in network.shared[-1].parameters():
+            parameter.mul_(100)
+    torch.testing.assert_close(network.shared(images), 100 * features)
+
+
 @pytest.mark.parametrize("size", [(32, 32), (45, 70)])
 @pytest.mark.parametrize("shares", [(1.0,), (0.5,), (1.0, 0.7, 0.3)])
 def test_windows_of_each_size_cover_the_image_and_overlap(size: tuple[int, int], shares: tuple[float, ...]) -> None:

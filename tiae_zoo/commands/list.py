@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ PACKAGE = Path(tiae_zoo.__file__).parent
 # figures shown of weights: the first two of these that were measured; their names carry the protocol
 FIGURES = ("iou", "iou_dataset", "acc_sequence", "acc", "linear_probe_accuracy", "variance_ratio")
 OF_WEIGHTS = (
-    *("method", "configs", "data", "seed", "metrics", "protocol", "preprocessing", "half", "limits"),
+    *("method", "configs", "data", "seed", "metrics", "trivial", "protocol", "preprocessing", "half", "limits"),
     *("licence", "paper", "size", "sha256"),
 )
 
@@ -77,26 +78,39 @@ def first_comment(path: Path) -> str:
 
 
 def _facts(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what is told of weights, and the file that has them if it is on this machine."""
+    """Return what is told of weights, the side of their images, and the file that has them if it is on this machine."""
     place = find_weights(entry)
-    return {key: entry[key] for key in OF_WEIGHTS if key in entry} | {"local": str(place) if place else None}
+    return {key: entry[key] for key in OF_WEIGHTS if key in entry} | {
+        "image_size": entry["arguments"].get("image_size"),
+        "local": str(place) if place else None,
+    }
 
 
-def _weights_line(facts: dict[str, Any]) -> str:
-    measured = {name.partition("/")[2]: value for name, value in facts.get("metrics", {}).items()}
-    figures = [f"{name} {measured[name]:.3g}" for name in FIGURES if name in measured][:2]
+def _weights_lines(facts: dict[str, Any]) -> str:
+    """Return a line on what the weights are, and one on what they score where they were scored."""
     trained = f"{facts['method']} on {facts['data']}" if "data" in facts else facts["method"]
+    size = [f"{facts['image_size']} px"] if facts["image_size"] else []
     where = "here" if facts["local"] else "to be fetched"
-    return ", ".join([trained, *figures, f"{facts['size'] / 1e6:.1f} MB", facts["licence"], where])
+    about = ", ".join([trained, *size, f"{facts['size'] / 1e6:.1f} MB", facts["licence"], where])
+    scores, of_square = facts.get("metrics", {}), facts.get("trivial", {}).get("centred_square", {})
+    shown = [name for figure in FIGURES for name in scores if name.partition("/")[2] == figure][:2]
+    figures = ", ".join(f"{name.partition('/')[2]} {scores[name]:.3g}" for name in shown)
+    if square := [f"{of_square[name]:.3g}" for name in shown if name in of_square]:
+        figures += f"; a centred square scores {' and '.join(square)}"
+    return f"{about}\n{figures}".rstrip()
 
 
 def as_text(content: dict[str, dict[str, Any]]) -> str:
     """Return the inventory as columns for the terminal."""
     titles = {"methods": "Methods", "data": "Data modules", "configs": "Configs", "pretrained": "Pretrained weights"}
-    width = max((len(name) for names in content.values() for name in names), default=0) + 2
-    told = content | {"pretrained": {name: _weights_line(facts) for name, facts in content["pretrained"].items()}}
+    told = content | {"pretrained": {name: _weights_lines(facts) for name, facts in content["pretrained"].items()}}
     blocks = []
     for kind, names in told.items():
-        lines = [f"  {name:<{width}}{description}".rstrip() for name, description in names.items()] or ["  none yet"]
-        blocks.append("\n".join([f"{titles[kind]}:", *lines]))
+        width = max(map(len, names), default=0) + 2
+        lines = [
+            f"  {label:<{width}}{line}".rstrip()
+            for name, text in names.items()
+            for label, line in zip_longest([name], text.split("\n"), fillvalue="")
+        ]
+        blocks.append("\n".join([f"{titles[kind]}:", *(lines or ["  none yet"])]))
     return "\n\n".join(blocks)

@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from PIL import Image
 from tqdm import tqdm
 
 from tiae_zoo.caching import cache_dir, exclusive
-from tiae_zoo.data.decode import Bytes, DamagedImageError, Item
+from tiae_zoo.data.decode import Bytes, DamagedImageError, Item, Resize, square
 from tiae_zoo.data.errors import DataError
 from tiae_zoo.messages import listed
 
@@ -193,6 +195,24 @@ def warn_of_damaged(store: Store, what: str) -> None:
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def add_greys(
+    writer: StoreWriter, part: str, pictures: Bytes, labels: npt.NDArray[np.int64], size: int, resize: Resize
+) -> None:
+    """Write the pictures of a file that holds many, as squares of one channel.
+
+    Args:
+        writer: Takes them.
+        part: The beginning of their names.
+        pictures: Grey, (N, H, W).
+        labels: One class a picture.
+        size: Side of the squares in pixels.
+        resize: How they are interpolated.
+    """
+    for i, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        small = np.asarray(square(Image.fromarray(picture), size, resize))
+        writer.add(f"{part}_{i:05d}", small[None], label=int(label))
 
 
 def decode_all(

@@ -6,13 +6,11 @@ from typing import Any, ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
-from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import ZooDataModule
-from tiae_zoo.data.cache import StoreWriter, open_store
+from tiae_zoo.data.cache import StoreWriter, add_greys, open_store
 from tiae_zoo.data.datasets import Split, StoreDataset, part_of
-from tiae_zoo.data.decode import square
 from tiae_zoo.data.errors import DataError
 
 SIDE = 40
@@ -67,9 +65,7 @@ class ClutteredMNIST(ZooDataModule):
         path = self.find(FILE)
 
         def fill(writer: StoreWriter) -> None:
-            for i, (picture, label) in enumerate(zip(*read_part(path, PARTS[part]), strict=True)):
-                small = np.asarray(square(Image.fromarray(picture), self.image_size, self.resize))
-                writer.add(f"{part}_{i:05d}", small[None], label=int(label))
+            add_greys(writer, part, *read_part(path, PARTS[part]), self.image_size, self.resize)
 
         about = {"part": part, "image_size": self.image_size, "resize": self.resize}
         store = open_store("mnist_cluttered", about, [path], fill)

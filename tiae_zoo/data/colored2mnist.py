@@ -10,17 +10,17 @@ import torch
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.cache import Store
-from tiae_zoo.data.datasets import Sample, Split, ZooDataset, part_of, transform_sample
+from tiae_zoo.data.datasets import DrawnDataset, Sample, Split, part_of
 from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
 from tiae_zoo.data.errors import DataError
-from tiae_zoo.data.seeding import check_seed, generator
+from tiae_zoo.data.seeding import check_seed
 
 BACKGROUND, EVEN, ODD = 0, 1, 2
 DIGIT_SIDE, CANVAS = 56, 128  # a digit's side on a picture of the paper's size; other sizes scale it
 
 
-class Colored2MNISTDataset(ZooDataset):
-    """Pictures drawn as they are asked for: each a pure function of (seed, split, index).
+class Colored2MNISTDataset(DrawnDataset):
+    """An even and an odd digit on a ground, each in a colour of its own.
 
     Args:
         digits: The split's digits, 28x28, with labels.
@@ -34,38 +34,21 @@ class Colored2MNISTDataset(ZooDataset):
     def __init__(
         self, digits: Store, split: str, length: int, image_size: int, seed: int, transform: Transform | None = None
     ) -> None:
+        super().__init__(split, length, seed, transform)
         assert digits.labels is not None
         self.digits = digits
         self.even = np.flatnonzero(digits.labels % 2 == 0)
         self.odd = np.flatnonzero(digits.labels % 2 == 1)
-        self.split = split
         self.image_size = image_size
-        self.seed = seed
-        self.transform = transform
-        self.length = length
         self.side = round(DIGIT_SIDE * image_size / CANVAS)
         self._nearest = (2 * np.arange(self.side) + 1) * SIDE // (2 * self.side)
 
-    @property
-    def names(self) -> list[str]:  # noqa: D102
-        return [f"{self.split}_{i:06d}" for i in range(self.length)]
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]
-        image, mask = self.draw(index)
-        sample: Sample = {"image": torch.from_numpy(image), "mask": torch.from_numpy(mask), "index": index}
-        return sample if self.transform is None else transform_sample(sample, self.transform)
-
-    def draw(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, index: int, rng: np.random.Generator) -> Sample:
         """Draw a picture.
 
         Returns:
             Image float32 (3, S, S) in [0, 1]; mask int64 (S, S): 0 background, 1 even digit, 2 odd digit, as visible.
         """
-        rng = generator(self.seed, self.split, index)
         shapes = {
             EVEN: self._digit(self.even[rng.integers(len(self.even))]),
             ODD: self._digit(self.odd[rng.integers(len(self.odd))]),
@@ -81,7 +64,7 @@ class Colored2MNISTDataset(ZooDataset):
         for region in order:
             top, left = corners[region - 1]
             mask[top : top + self.side, left : left + self.side][shapes[region]] = region
-        return np.take(colours.T, mask, axis=1), mask
+        return {"image": torch.from_numpy(np.take(colours.T, mask, axis=1)), "mask": torch.from_numpy(mask)}
 
     def _digit(self, position: int) -> np.ndarray:
         """Where a digit has ink, bool (side, side), enlarged by nearest neighbour."""

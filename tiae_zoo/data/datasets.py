@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -25,6 +26,7 @@ from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.backgrounds import Draw
 from tiae_zoo.data.cache import Store
+from tiae_zoo.data.seeding import generator
 
 Split = Literal["train", "val", "test", "predict"]
 
@@ -107,6 +109,41 @@ class StoreDataset(ZooDataset):
             for sample, i in zip(samples, indices, strict=True):
                 sample["label"] = int(self.store.labels[i])
         return samples if self.transform is None else [transform_sample(s, self.transform) for s in samples]
+
+
+class DrawnDataset(ZooDataset):
+    """Pictures drawn as they are asked for: each a pure function of (seed, split, index).
+
+    Args:
+        split: `train`, `val` or `test`.
+        length: Pictures in the split.
+        seed: Not negative; another one gives other pictures.
+        transform: Random transform of image and mask.
+    """
+
+    def __init__(self, split: str, length: int, seed: int, transform: Transform | None = None) -> None:
+        self.split, self.length, self.seed, self.transform = split, length, seed, transform
+
+    @property
+    def names(self) -> list[str]:  # noqa: D102
+        return [f"{self.split}_{i:06d}" for i in range(self.length)]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]
+        sample: Sample = {**self.draw(index, generator(self.seed, self.split, index)), "index": index}
+        return sample if self.transform is None else transform_sample(sample, self.transform)
+
+    @abstractmethod
+    def draw(self, index: int, rng: np.random.Generator) -> Sample:
+        """Draw one sample, all of it but its index.
+
+        Args:
+            index: Position in the split.
+            rng: Its own source of randomness.
+        """
 
 
 class OnBackgrounds(ZooDataset):

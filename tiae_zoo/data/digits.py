@@ -15,9 +15,9 @@ from PIL import Image
 
 from tiae_zoo.data.archives import RemoteFile
 from tiae_zoo.data.base import ZooDataModule
-from tiae_zoo.data.cache import Store, StoreWriter, open_store
+from tiae_zoo.data.cache import Store, StoreWriter, add_greys, open_store
 from tiae_zoo.data.datasets import Split, part_of
-from tiae_zoo.data.decode import Bytes, square
+from tiae_zoo.data.decode import Bytes
 from tiae_zoo.data.errors import DataError, check_choice
 
 Source = Literal["mnist", "digits"]
@@ -125,8 +125,6 @@ class DigitsDataModule(ZooDataModule):
         def fill(writer: StoreWriter) -> None:
             images, classes = split_mnist(paths[0], paths[1], part) if paths else split_sklearn(part)
             images = np.pad(images, ((0, 0), (padding, padding), (padding, padding)))
-            for i, (picture, label) in enumerate(zip(images, classes, strict=True)):
-                small = np.asarray(square(Image.fromarray(picture), size, self.resize))
-                writer.add(f"{part}_{i:05d}", small[None], label=int(label))
+            add_greys(writer, part, images, classes, size, self.resize)
 
         return open_store(self.source, about, paths, fill)

@@ -1,5 +1,6 @@
 """Distorted digits for spatial transformers (Jaderberg et al. 2015, appendix A.4; Sønderby et al. 2015, section 3)."""
 
+from abc import abstractmethod
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -8,12 +9,12 @@ from scipy.ndimage import map_coordinates
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.cache import Store
-from tiae_zoo.data.datasets import Sample, Split, ZooDataset, part_of, transform_sample
+from tiae_zoo.data.datasets import DrawnDataset, Sample, Split, part_of
 from tiae_zoo.data.decode import Bytes
 from tiae_zoo.data.digits import SIDE, DigitsDataModule, Source
 from tiae_zoo.data.distortions import DISTORTIONS
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.seeding import check_seed, generator
+from tiae_zoo.data.seeding import check_seed
 
 DistortionName = Literal["rotated", "rotated_scaled_translated", "projected", "elastic", "translated", "cluttered"]
 Canvas = np.ndarray
@@ -24,8 +25,8 @@ ROAMING = {"translated": 60, "cluttered": 60}  # px of the paper's pictures, of 
 STEP, SLOPE = 22, 45  # px from digit to digit, and the steepest line they stand on, degrees (ours)
 
 
-class DistortedDigits(ZooDataset):
-    """Pictures drawn as they are asked for: each a pure function of (seed, split, index).
+class DistortedDigits(DrawnDataset):
+    """The digits of a split one after the other, each in a picture of its own.
 
     Args:
         digits: The split's digits, 28x28, with labels.
@@ -39,31 +40,21 @@ class DistortedDigits(ZooDataset):
     def __init__(
         self, digits: Store, split: str, length: int, image_size: int, seed: int, transform: Transform | None = None
     ) -> None:
+        super().__init__(split, length, seed, transform)
         assert digits.labels is not None
-        self.digits, self.labels, self.length = digits, digits.labels, length
-        self.split, self.image_size, self.seed, self.transform = split, image_size, seed, transform
+        self.digits, self.labels, self.image_size = digits, digits.labels, image_size
 
-    @property
-    def names(self) -> list[str]:  # noqa: D102
-        return [f"{self.split}_{i:06d}" for i in range(len(self))]
+    def draw(self, index: int, rng: np.random.Generator) -> Sample:  # noqa: D102
+        picture, label = self.paint(index % len(self.digits), rng)
+        return {"image": torch.from_numpy(picture.astype(np.float32) / 255)[None], "label": label}
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]
-        picture, label = self.draw(index % len(self.digits), generator(self.seed, self.split, index))
-        image = torch.from_numpy(picture.astype(np.float32) / 255)[None]
-        sample: Sample = {"image": image, "label": label, "index": index}
-        return sample if self.transform is None else transform_sample(sample, self.transform)
-
-    def draw(self, digit: int, rng: np.random.Generator) -> tuple[Canvas, Any]:
+    @abstractmethod
+    def paint(self, digit: int, rng: np.random.Generator) -> tuple[Canvas, Any]:
         """Draw a picture of the n-th digit.
 
         Returns:
             The picture (S, S) in [0, 255] and its label.
         """
-        raise NotImplementedError
 
     def clutter(self, canvas: Canvas, rng: np.random.Generator, pieces: int, side: int) -> None:
         """Put pieces of other digits anywhere on a picture, where they are brighter."""
@@ -88,7 +79,7 @@ class SingleDigits(DistortedDigits):
         super().__init__(*args, **kwargs)
         self.distortion = distortion
 
-    def draw(self, digit: int, rng: np.random.Generator) -> tuple[Canvas, int]:  # noqa: D102
+    def paint(self, digit: int, rng: np.random.Generator) -> tuple[Canvas, int]:  # noqa: D102
         places = DISTORTIONS[self.distortion](rng, self.image_size).transpose(2, 0, 1)
         canvas = map_coordinates(self.digits.images[digit, 0].astype(np.float64), places, order=1)
         if self.distortion == "cluttered":
@@ -109,7 +100,7 @@ class DigitSequence(DistortedDigits):
         super().__init__(*args, **kwargs)
         self.num_digits = num_digits
 
-    def draw(self, digit: int, rng: np.random.Generator) -> tuple[Canvas, torch.Tensor]:  # noqa: D102
+    def paint(self, digit: int, rng: np.random.Generator) -> tuple[Canvas, torch.Tensor]:  # noqa: D102
         room = self.image_size - SIDE
         chosen = [digit, *rng.integers(len(self.digits), size=self.num_digits - 1)]
         step = min(STEP, room // max(self.num_digits - 1, 1))

@@ -12,10 +12,11 @@ from torch import Tensor
 from torchvision.transforms.v2 import Transform
 
 from tiae_zoo.data.base import ZooDataModule
-from tiae_zoo.data.datasets import Sample, Split, ZooDataset, part_of, transform_sample
+from tiae_zoo.data.datasets import DrawnDataset, Sample, Split, part_of
 from tiae_zoo.data.decode import DamagedImageError, as_rgb, load_image
 from tiae_zoo.data.errors import DataError, check_choice
-from tiae_zoo.data.seeding import check_seed, generator
+from tiae_zoo.data.places import all_places, places
+from tiae_zoo.data.seeding import check_seed
 
 Ink = npt.NDArray[np.float32]
 InkTone = Literal["auto", "dark", "bright"]
@@ -34,13 +35,12 @@ def find_page(given: str, data_root: Path) -> Path:
     Raises:
         DataError: there is none; the message says where it was looked for.
     """
-    path = Path(given).expanduser()
-    candidates = [path] if path.is_absolute() else [path, data_root / path]
-    for candidate in candidates:
+    for candidate in places(given, data_root):
         if candidate.is_file():
             return candidate
-    looked = " or ".join(str(candidate.absolute()) for candidate in candidates)
-    raise DataError(f"There is no page {looked}. Give the picture file of a scanned or photographed page.")
+    raise DataError(
+        f"There is no page {all_places(given, data_root)}. Give the picture file of a scanned or photographed page."
+    )
 
 
 def read_page(path: Path, patch_size: int, ink_tone: InkTone = "auto") -> Ink:
@@ -151,7 +151,7 @@ class Patches:
         return torch.from_numpy(views[centres[:, 1], centres[:, 0]])[:, None]
 
 
-class PagePatchesDataset(ZooDataset):
+class PagePatchesDataset(DrawnDataset):
     """Random patches of a page, nearly empty ones left out: each a pure function of (seed, split, index).
 
     Args:
@@ -169,32 +169,18 @@ class PagePatchesDataset(ZooDataset):
     def __init__(
         self, ink: Ink, split: str, length: int, size: int, seed: int, transform: Transform | None = None
     ) -> None:
-        self.ink = ink
-        self.split = split
-        self.length = length
-        self.size = size
-        self.seed = seed
-        self.transform = transform
+        super().__init__(split, length, seed, transform)
+        self.ink, self.size = ink, size
         inked = inked_corners(ink, size)
         self.width = inked.shape[1]
         self.corners = np.flatnonzero(inked).astype(np.uint32)  # half the memory: a large scan has millions
         if not len(self.corners):
             raise DataError(f"All patches of {size} px are nearly empty. Give a page with more on it.")
 
-    @property
-    def names(self) -> list[str]:  # noqa: D102
-        return [f"{self.split}_{i:06d}" for i in range(self.length)]
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]
-        corner = self.corners[generator(self.seed, self.split, index).integers(len(self.corners))]
-        top, left = divmod(int(corner), self.width)
+    def draw(self, index: int, rng: np.random.Generator) -> Sample:  # noqa: D102
+        top, left = divmod(int(self.corners[rng.integers(len(self.corners))]), self.width)
         patch = self.ink[top : top + self.size, left : left + self.size]
-        sample: Sample = {"image": torch.from_numpy(patch.copy())[None], "index": index}
-        return sample if self.transform is None else transform_sample(sample, self.transform)
+        return {"image": torch.from_numpy(patch.copy())[None]}
 
 
 class PagePatches(ZooDataModule):

@@ -38,7 +38,7 @@ def find_folder(given: str, data_root: Path, option: str, what: str) -> Path:
     for candidate in places(given, data_root):
         if candidate.is_dir():
             return candidate
-    raise DataError(f"There is no folder {_looked(given, data_root)}. Point {option} to the folder of your {what}.")
+    raise DataError(f"There is no folder {all_places(given, data_root)}. Point {option} to the folder of your {what}.")
 
 
 def find_pictures(given: str, data_root: Path, option: str) -> tuple[Path, list[Path]]:
@@ -63,10 +63,10 @@ def find_pictures(given: str, data_root: Path, option: str) -> tuple[Path, list[
             return start, found
     if WILDCARDS & set(given):
         raise DataError(
-            f"No picture matches {_looked(given, data_root)}. Correct {option}, and quote it so that it is not the "
+            f"No picture matches {all_places(given, data_root)}. Correct {option}, and quote it so that it is not the "
             "shell that reads the pattern."
         )
-    raise DataError(f"There is no folder or file {_looked(given, data_root)}. Point {option} to your pictures.")
+    raise DataError(f"There is no folder or file {all_places(given, data_root)}. Point {option} to your pictures.")
 
 
 def places(given: str, data_root: Path) -> list[Path]:
@@ -75,7 +75,8 @@ def places(given: str, data_root: Path) -> list[Path]:
     return [path] if path.is_absolute() else [path, data_root / path]
 
 
-def _looked(given: str, data_root: Path) -> str:
+def all_places(given: str, data_root: Path) -> str:
+    """The places of `places` in words."""
     return " or ".join(str(place.absolute()) for place in places(given, data_root))
 
 

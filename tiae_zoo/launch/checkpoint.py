@@ -71,6 +71,12 @@ def stored_hyperparameters(path: str) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         return {}  # sharded checkpoints and URLs: Lightning does not take values from them
+    content = _content(path)
+    return dict(content.get("hyper_parameters", {})) if isinstance(content, dict) else {}
+
+
+def _content(path: str) -> Any:
+    """Return what is in a checkpoint file, its tensors without their numbers."""
     refused = UserError(
         f"{path} is not a checkpoint that can be read without running code from it. "
         "Give a .ckpt file written by `tiae-zoo fit`."
@@ -78,10 +84,9 @@ def stored_hyperparameters(path: str) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):  # all files of torch.save are
         raise refused
     try:
-        content = torch.load(path, weights_only=True, map_location="meta")
+        return torch.load(path, weights_only=True, map_location="meta")
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise refused from error
-    return dict(content.get("hyper_parameters", {})) if isinstance(content, dict) else {}
 
 
 def refuse_nameless(path: str, stored: dict[str, Any]) -> None:
@@ -174,6 +179,31 @@ def follow_channels(stored: dict[str, Any], asked: Namespace, options: Namespace
         data.init_args.channels = channels
 
 
+def refuse_other_size(model: LightningModule, path: str | None, stored: dict[str, Any]) -> None:
+    """Refuse a checkpoint whose weights fit one image size and not the data's, before images are decoded.
+
+    Args:
+        model: as built, for the size that the data gives.
+        path: of the checkpoint, if there is one.
+        stored: its hyper-parameters.
+
+    Raises:
+        UserError: it is for another size, and the weights do not fit the model.
+    """
+    size = model.hparams.get("image_size")
+    if path is None or size is None or stored.get("image_size", size) == size:
+        return
+    there, needed = (
+        {name: value.shape for name, value in state.items()}
+        for state in (_content(path).get("state_dict", {}), model.state_dict())
+    )
+    if there != needed:
+        raise UserError(
+            f"The weights of the checkpoint fit images of {stored['image_size']} px alone, and the data gives {size} "
+            f"px. Set --data.image_size {stored['image_size']}, or choose another checkpoint."
+        )
+
+
 def refuse_mismatch(model: LightningModule, data: LightningDataModule | None, stored: dict[str, Any]) -> None:
     """Compare what the model was built for with what the data give, before a network does in the middle of a step.
 
@@ -218,22 +248,16 @@ def refuse_unmeasured(trainer: Trainer, model: LightningModule, data: LightningD
             )
 
 
-def misfit(error: RuntimeError, stored: dict[str, Any], image_size: int | None = None) -> str | None:
+def misfit(error: RuntimeError, stored: dict[str, Any]) -> str | None:
     """Return why a checkpoint's weights do not fit the model, or nothing if `error` is about something else.
 
     Args:
         error: what loading the weights raised.
         stored: the checkpoint's hyper-parameters.
-        image_size: of the model that was to take the weights, in pixels, if it has one.
     """
     first, _, rest = str(error).partition("\n")
     if "loading state_dict" not in first:
         return None
-    if image_size is not None and stored.get("image_size", image_size) != image_size:
-        return (
-            f"The checkpoint is for images of {stored['image_size']} px, and the data gives {image_size} px. "
-            f"Set --data.image_size {stored['image_size']}, or leave it out."
-        )
     reasons = [line.strip() for line in rest.splitlines()]
     more = f" (and {len(reasons) - 2} more)" if len(reasons) > 2 else ""
     values = ", ".join(f"{name}={value}" for name, value in stored.items() if not name.startswith("_"))

@@ -1,4 +1,4 @@
-"""Segmentation learnt from masks: what the methods without labels are compared to (Chen et al. 2019, section 5.4)."""
+"""Segmentation learnt from masks: what the methods without labels are compared to (Chen et al. 2019, section 5.2)."""
 
 from __future__ import annotations
 

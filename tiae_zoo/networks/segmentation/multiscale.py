@@ -15,8 +15,8 @@ HIDDEN = 1024
 class MultiScaleNet(nn.Module):
     """The same convolutions on each level of a Laplacian pyramid; all their features classify a pixel.
 
-    Three 7x7 convolutions with tanh, the first two followed by 2x2 pooling, give 256 features a level (section 3.1 and
-    5); the levels are resized to the finest and classified by a network with one hidden layer.
+    Two 7x7 convolutions, each with tanh and 2x2 pooling behind it, and a bare third one give 256 features a level
+    (sections 3.1 and 5); the levels are resized to the finest and classified by a network with one hidden layer.
 
     Ours: every map of a layer sees all maps of the one before, where the authors' see a random choice; RGB, where
     theirs is YUV; the hidden layer's place is the paper's "simple classifier", without superpixels or trees behind it.
@@ -37,7 +37,6 @@ class MultiScaleNet(nn.Module):
             nn.Tanh(),
             nn.MaxPool2d(2),
             nn.Conv2d(second, third, 7, padding=3),
-            nn.Tanh(),
         )
         self.classifier = nn.Sequential(
             nn.Conv2d(SCALES * third, HIDDEN, 1), nn.Tanh(), nn.Conv2d(HIDDEN, num_classes, 1)
