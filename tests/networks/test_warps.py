@@ -80,14 +80,6 @@ def test_the_spline_is_scipys() -> None:
     torch.testing.assert_close(warp(theta[None], SIZE)[0], torch.tensor(expected).float(), rtol=0, atol=1e-4)
 
 
-def test_the_spline_follows_its_model_to_a_device_and_not_to_half_precision() -> None:
-    warp = ThinPlateSpline()
-    theta = warp.identity()[None]
-    assert not warp.state_dict()
-    torch.testing.assert_close(warp.half()(theta, SIZE)[0], pixel_centres(SIZE, theta), rtol=0, atol=1e-5)
-    assert warp.to("meta")(theta.to("meta"), SIZE).is_meta
-
-
 def test_a_turn_by_the_affine_warp_turns_the_picture() -> None:
     theta = torch.tensor([[0.0, -1, 0, 1, 0, 0]])
     image = torch.rand(1, 1, 5, 5)

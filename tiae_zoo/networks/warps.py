@@ -6,8 +6,7 @@ edges of the image, whatever its size in pixels, as `grid_sample(align_corners=F
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -85,9 +84,6 @@ class ThinPlateSpline(Warp):
         points: control points along a side; the paper's are 4, 16 in all.
     """
 
-    control: Tensor
-    weights: Tensor
-
     def __init__(self, points: int = 4) -> None:
         super().__init__()
         self.num_parameters = 2 * points**2
@@ -99,25 +95,19 @@ class ThinPlateSpline(Warp):
         system = control.new_zeros(count + 3, count + 3)
         system[:count, :count] = radial(control, control)
         system[:count, count:], system[count:, :count] = affine, affine.T
-        self.register_buffer("control", control.float(), persistent=False)
+        # No buffers: a model in half precision would round them, and then even the identity bends.
+        self.control = control
         # what turns places (N, 2) into the weights of the radial functions and of the affine part
-        self.register_buffer("weights", torch.linalg.inv(system)[:, :count].float(), persistent=False)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Follow the model to its device, but not to its precision: rounded to half, even the identity would bend."""
-        exact = self.control, self.weights
-        super()._apply(fn, recurse)
-        self.control, self.weights = (kept.to(self.control.device) for kept in exact)
-        return self
+        self.weights = torch.linalg.inv(system)[:, :count]
 
     def identity(self) -> Tensor:
         """Return the theta (2 N,) that leaves every point where it is."""
-        return self.control.flatten().clone()
+        return self.control.flatten().float()
 
     def forward(self, theta: Tensor, size: tuple[int, int]) -> Tensor:
         """Return where to look (B, H, W, 2) for theta (B, 2 N)."""
         points = pixel_centres(size, theta).view(-1, 2)
-        control, weights = self.control.to(theta.dtype), self.weights.to(theta.dtype)
+        control, weights = (tensor.to(theta.dtype).to(theta.device) for tensor in (self.control, self.weights))
         basis = torch.cat([radial(points, control), F.pad(points, (1, 0), value=1.0)], 1)  # (H * W, N + 3)
         places = theta.view(len(theta), -1, 2)
         return (basis @ weights @ places).view(len(theta), *size, 2)
