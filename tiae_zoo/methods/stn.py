@@ -54,7 +54,7 @@ class STNClassifier(OneCycle):
         image_channels: channels of the images.
         glimpse_size: side of what is seen; the image's if None, and without a warp.
         num_parameters: of the whole network, about: the widths follow. 400 000 in Table 1.
-        dropout: share of the classifier's last features left out in training (ours; the paper names none).
+        dropout: share of the classifier's last features left out in training (ours).
         lr: peak learning rate of a one-cycle schedule over the whole training (ours; the paper's is SGD with 0.01).
 
     Raises:
