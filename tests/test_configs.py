@@ -59,6 +59,12 @@ def test_begins_by_saying_what_it_is(config: Path) -> None:
 
 
 @pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
+def test_weights_of_imagenet_are_offered_where_there_are_some(config: Path) -> None:
+    settings = yaml.safe_load(config.read_text())["model"].get("init_args", {})
+    assert ("pretrained" in settings) == (settings.get("network") in ("pspnet", "fcn8s", "deconvnet", "segnet"))
+
+
+@pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
 def test_runs_lie_in_a_folder_named_like_the_config(config: Path) -> None:
     assert yaml.safe_load(config.read_text())["trainer"]["logger"]["init_args"]["name"] == config.stem
 

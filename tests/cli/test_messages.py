@@ -31,7 +31,10 @@ CASES = {
         r"unrecognized arguments: 4\nAn option takes one value: quote patterns",
     ),
     "wrong type": (["--model.width", "wide"], r"(?s)width.*int.*wide\n`tiae-zoo fit --help` tells"),
-    "refused value": (["--model.width", "0"], r"width is 0, but must be positive\. Give 1 or more\."),
+    "refused value": (
+        ["--model.width", "0"],
+        r"(?<=tiae-zoo fit: )width is 0, but must be positive\. Give 1 or more\.",
+    ),
     "missing data": (["--data.missing", "true"], r"There are no pictures in nowhere\. Put some there\."),
     "missing device": (["--trainer.accelerator", "tpu"], r"torch_xla"),
     "checkpoint": (["--ckpt_path", "none.ckpt"], r"There is no checkpoint 'none\.ckpt'\. Give the path of a \.ckpt"),

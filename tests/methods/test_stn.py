@@ -125,6 +125,13 @@ def test_predictions_are_names_and_probabilities() -> None:
         ({"num_digits": 0}, "num_digits is 0. Give at least 1"),
         ({"num_digits": -1}, "num_digits is -1. Give at least 1"),
         ({"num_glimpses": 0}, "num_glimpses is 0. Give at least 1"),
+        ({"glimpse_size": 20}, "glimpse_size is 20. Give at least 24"),
+        ({"glimpse_size": 0}, "glimpse_size is 0. Give at least 24"),
+        ({"glimpse_size": -5, "classifier": "fcn"}, "glimpse_size is -5. Give at least 1"),
+        ({"warp": None, "image_size": 23}, "Set image_size to 24 or more"),
+        ({"dropout": 1.0}, "dropout is 1.0. Give a share of 0 or more, below 1"),
+        ({"dropout": -0.1}, "dropout is -0.1. Give"),
+        ({"dropout": float("nan")}, "dropout is nan. Give"),
         ({"num_glimpses": 2}, "with look set to recurrent or feedback"),
     ],
 )

@@ -138,6 +138,7 @@ def test_data_without_masks_are_told() -> None:
     ("settings", "told"),
     [
         ({"network": "pspnet", "width": 0.5}, "Leave width at 1"),
+        ({"network": "segnet", "image_size": 31}, "Set image_size to 32 or more"),
         ({"network": "redo", "pretrained": True}, "Set pretrained to false"),
         ({"network": "fcn8s", "width": 0.5, "pretrained": True}, "Set pretrained to false"),
         ({"network": "redo", "class_weights": [1.0]}, "Give one for each"),

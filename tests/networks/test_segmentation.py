@@ -60,15 +60,16 @@ def test_every_weight_gets_a_gradient_of_its_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("build", "millions"),
     [
-        (lambda: FCN8s(21), 134.5),
+        (lambda: FCN8s(21), 134.5),  # as documented; "134 M" of FCN-VGG16 (Long et al. 2015, Table 1)
         (lambda: DeconvNet(21), 251.8),  # "about 252 M" (Noh et al. 2015)
         (lambda: SegNet(11), 29.5),  # "29.45 M" (Badrinarayanan et al. 2017, Table 6)
-        (lambda: PSPNet(21), 49.0),
-        (lambda: PSPNet(21, backbone="resnet101"), 68.0),
+        (lambda: PSPNet(21), 49.0),  # as documented; no paper counts them
+        (lambda: PSPNet(21, backbone="resnet101"), 68.0),  # as documented
+        (lambda: MultiScaleNet(21), 1.66),  # as documented; the authors' maps see only some of those before
     ],
-    ids=["fcn8s", "deconvnet", "segnet", "pspnet50", "pspnet101"],
+    ids=["fcn8s", "deconvnet", "segnet", "pspnet50", "pspnet101", "multiscale"],
 )
-def test_parameter_counts_are_the_papers(build: Callable[[], nn.Module], millions: float) -> None:
+def test_parameter_counts_are_the_papers_or_those_documented(build: Callable[[], nn.Module], millions: float) -> None:
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in build().parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.06)
@@ -140,6 +141,16 @@ def test_fcn8s_adds_the_scores_of_three_depths() -> None:
     assert not any(parameter.requires_grad for parameter in network.up32.parameters())
 
 
+def test_fcn8s_scores_at_an_eighth_a_sixteenth_and_a_thirty_second_of_the_side() -> None:
+    network = FCN8s(2, width=0.05).eval()
+    shapes: list[tuple[int, ...]] = []
+    for layer in (network.score_pool3, network.score_pool4, network.score):
+        layer.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[2:])))
+    with torch.no_grad():
+        network(torch.rand(1, 3, 64, 96))
+    assert sorted(shapes) == [(2, 3), (4, 6), (8, 12)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_fcn8s_starts_alive(seed: int) -> None:
     torch.manual_seed(seed)
@@ -203,6 +214,17 @@ def test_one_network_sees_all_scales() -> None:
     network.shared.register_forward_hook(lambda module, inputs, output: calls.append(tuple(output.shape[1:])))
     network(torch.rand(1, 3, 64, 64))
     assert calls == [(256, 16, 16), (256, 8, 8), (256, 4, 4)]
+
+
+def test_a_feature_sees_46_pixels_of_its_level() -> None:
+    images = torch.rand(1, 3, 96, 96, requires_grad=True)
+    # of a maximum only one pixel has a gradient: a mean sees the same pixels, and all of them
+    layers = [nn.AvgPool2d(2) if isinstance(layer, nn.MaxPool2d) else layer for layer in MultiScaleNet(3).shared]
+    nn.Sequential(*layers)(images)[0, :, 12, 12].sum().backward()
+    assert images.grad is not None
+    rows, columns = images.grad[0].abs().sum(0).nonzero().T
+    assert rows.max() - rows.min() + 1 == 46  # Farabet et al. 2013: two 7x7 filters and poolings, one more 7x7
+    assert columns.max() - columns.min() + 1 == 46
 
 
 def test_the_last_filters_of_a_scale_are_bare() -> None:

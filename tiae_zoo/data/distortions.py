@@ -17,6 +17,7 @@ Distortion = Callable[[np.random.Generator, int], Floats]
 """From a source of randomness and the side of the picture in pixels."""
 
 CENTRE = (SIDE - 1) / 2
+SHRUNK = 0.75, 1.0  # scales of P and E
 ELASTIC_POINTS = 4  # control points along a side
 ELASTIC_STEP = 1.5  # px, standard deviation of a control point
 CORNER_STEP = 5.0  # px, standard deviation of a corner
@@ -42,7 +43,7 @@ def translated(rng: np.random.Generator, size: int) -> Floats:
 
 def projected(rng: np.random.Generator, size: int) -> Floats:
     """Scale by 0.75 to 1 and move each corner by about 5 px: the paper's P."""
-    scale = rng.uniform(0.75, 1.0)
+    scale = rng.uniform(*SHRUNK)
     corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]) * SIDE / 2
     places = (size - 1) / 2 + scale * corners + rng.normal(0, CORNER_STEP, (4, 2))
     matrix = _homography(places, corners + CENTRE)
@@ -52,13 +53,14 @@ def projected(rng: np.random.Generator, size: int) -> Floats:
 
 
 def elastic(rng: np.random.Generator, size: int) -> Floats:
-    """Bend by a thin-plate spline of 16 control points, each moved by about 1.5 px: the paper's E."""
-    moves = rng.normal(0, ELASTIC_STEP, (ELASTIC_POINTS**2, 2))
-    grid = _pixels(size) + CENTRE - (size - 1) / 2
-    return grid + (_spline(size) @ moves).reshape(size, size, 2)
+    """Scale by 0.75 to 1 and bend by a spline of 16 control points, each moved by about 1.5 px: the paper's E."""
+    scale = rng.uniform(*SHRUNK)
+    moves = (_spline(size) @ rng.normal(0, ELASTIC_STEP, (ELASTIC_POINTS**2, 2))).reshape(size, size, 2)
+    return _similar(0.0, scale, (size - 1) / 2 - moves, size)
 
 
 def _similar(angle: float, scale: float, centre: NDArray[np.floating], size: int) -> Floats:
+    """A digit turned (degrees), scaled and put at `centre`: a place (2,), or one for each pixel (S, S, 2)."""
     turn = np.deg2rad(angle)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / scale
     return (_pixels(size) - centre) @ matrix.T + CENTRE

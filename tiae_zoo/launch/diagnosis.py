@@ -19,6 +19,7 @@ from tiae_zoo.messages import UserError, did_you_mean
 BASES: dict[str, type] = {"model": LightningModule, "data": LightningDataModule}
 KINDS = {"model": "method", "data": "data module", "trainer.callbacks": "callback", "trainer.logger": "logger"}
 NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+BULLET = "- "  # of what was tried
 
 
 class Given(NamedTuple):
@@ -66,9 +67,16 @@ def _where_to_look(verb: str, given: Given, classes: dict[str, type]) -> str:
 
 
 def shortened(message: str) -> str:
-    """Return a parser's message without the lines that list what else it tried."""
+    r"""Return a parser's message without the lines that list what else it tried, and no list of one item.
+
+    >>> shortened("Errors:\n  - width is 0. Give 1 or more.\n  - Expected a <class 'NoneType'>")
+    'width is 0. Give 1 or more.'
+    """
     lines = [line.rstrip() for line in message.splitlines()]
-    return "\n".join(line for line in lines if line and not line.strip().startswith(NOISE))
+    lines = [line for line in lines if line and not line.strip().startswith(NOISE)]
+    if sum(line.lstrip().startswith(BULLET) for line in lines) == 1:
+        lines = [line.lstrip().removeprefix(BULLET) if line.lstrip().startswith(BULLET) else line for line in lines]
+    return "\n".join(lines)
 
 
 def all_given(arguments: list[str]) -> Iterator[Given]:

@@ -52,9 +52,9 @@ class STNClassifier(OneCycle):
         num_classes: what a digit can be.
         image_size: side of the images in pixels, at least 28.
         image_channels: channels of the images.
-        glimpse_size: side of what is seen; the image's if None, and without a warp.
+        glimpse_size: side of what is seen in pixels, at least 24 for "cnn"; the image's if None, and without a warp.
         num_parameters: of the whole network, about: the widths follow. 400 000 in Table 1.
-        dropout: share of the classifier's last features left out in training (ours).
+        dropout: share of the classifier's last features left out in training, below 1 (ours).
         lr: peak learning rate of a one-cycle schedule over the whole training (ours; the paper's is SGD with 0.01).
 
     Raises:
@@ -79,9 +79,16 @@ class STNClassifier(OneCycle):
         super().__init__()
         if warp is None and look != "once":
             raise ValueError("Without a warp there is nothing that looks. Set look to once.")
-        for name, value in (("num_digits", num_digits), ("num_glimpses", num_glimpses)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}. Give at least 1.")
+        network = ConvolutionalClassifier if classifier == "cnn" else DenseClassifier
+        for name, value, lowest in (
+            ("num_digits", num_digits, 1),
+            ("num_glimpses", num_glimpses, 1),
+            ("glimpse_size", None if warp is None else glimpse_size, network.smallest),
+        ):
+            if value is not None and value < lowest:
+                raise ValueError(f"{name} is {value}. Give at least {lowest}.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}. Give a share of 0 or more, below 1.")
         num_glimpses = num_digits if num_glimpses is None else num_glimpses
         if num_glimpses % num_digits or (look == "once" and num_glimpses != num_digits):
             raise ValueError(
@@ -91,13 +98,12 @@ class STNClassifier(OneCycle):
         self.save_hyperparameters()
         self.lr, self.num_digits, self.num_classes = lr, num_digits, num_classes
         self.looks_once = look == "once"
-        seen = glimpse_size if glimpse_size and warp is not None else image_size
+        seen = image_size if glimpse_size is None or warp is None else glimpse_size
         self.transformer: nn.Module | None = None
         if warp is not None:
             localisation = ConvolutionalLocalisation if classifier == "cnn" else DenseLocalisation
             self.transformer = _transformer(localisation, warp, look, num_glimpses, image_size, image_channels, seen)
         outputs = num_classes * (num_digits if self.looks_once else 1)
-        network = ConvolutionalClassifier if classifier == "cnn" else DenseClassifier
         taken = sum(parameter.numel() for parameter in self.parameters())
         if taken >= num_parameters:
             raise ValueError(f"The transformer alone has {taken} parameters. Raise num_parameters above that.")

@@ -23,6 +23,7 @@ from tiae_zoo.objectives import judged_cross_entropy
 NetworkName = Literal["redo", "pspnet", "pspnet101", "fcn8s", "deconvnet", "segnet", "multiscale"]
 IGNORED = 255
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect
+SMALLEST = 32  # px of an image's side; every network still sees something of it
 AUXILIARY = 0.4  # weight of PSPNet's auxiliary loss (Zhao et al. 2017, section 5.2)
 
 
@@ -149,9 +150,13 @@ def build(
     """Return the network of this name.
 
     Raises:
-        ValueError: it has no such width, or no such weights.
+        ValueError: it has no such width, no such weights, or the images are too small for it.
         OSError: the weights cannot be fetched.
     """
+    if image_size < SMALLEST:
+        raise ValueError(
+            f"Images of {image_size} px are too small to be segmented. Set image_size to {SMALLEST} or more."
+        )
     if width != 1 and network in ("pspnet", "pspnet101", "multiscale"):
         raise ValueError(f"{network} has one width. Leave width at 1.")
     if pretrained and (network in ("redo", "multiscale") or width != 1 or image_channels != 3):

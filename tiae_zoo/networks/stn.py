@@ -190,6 +190,8 @@ class DenseClassifier(nn.Sequential):
         dropout: share of what the logits are made of that is left out in training.
     """
 
+    smallest = 1  # px of the side of an image
+
     def __init__(
         self,
         image_size: int,
@@ -219,6 +221,8 @@ class ConvolutionalClassifier(nn.Sequential):
         dropout: share of what the logits are made of that is left out in training.
     """
 
+    smallest = 24  # px of the side of an image, of which one is left before the logits
+
     def __init__(
         self,
         image_size: int,
@@ -227,9 +231,11 @@ class ConvolutionalClassifier(nn.Sequential):
         image_channels: int = 1,
         dropout: float = 0.0,
     ) -> None:
+        if image_size < self.smallest:
+            raise ValueError(
+                f"Images of {image_size} px are too small for the CNN. Set image_size to {self.smallest} or more."
+            )
         side = ((image_size - 8) // 2 - 6) // 2
-        if side < 1:
-            raise ValueError(f"Images of {image_size} px are too small for the CNN. Set image_size to 24 or more.")
         super().__init__(
             nn.Conv2d(image_channels, width, 9),
             nn.MaxPool2d(2),
