@@ -35,6 +35,7 @@ CASES = {
         ["--model.width", "0"],
         r"(?<=tiae-zoo fit: )width is 0, but must be positive\. Give 1 or more\.",
     ),
+    "behind no logger": (["--trainer.logger", "false", "--model.width", "wide"], r"(?s)width.*int.*wide"),
     "missing data": (["--data.missing", "true"], r"There are no pictures in nowhere\. Put some there\."),
     "missing device": (["--trainer.accelerator", "tpu"], r"torch_xla"),
     "checkpoint": (["--ckpt_path", "none.ckpt"], r"There is no checkpoint 'none\.ckpt'\. Give the path of a \.ckpt"),

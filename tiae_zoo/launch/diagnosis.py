@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeGuard, get_args, get_type_hints
 
 import yaml
 from jsonargparse import Namespace
@@ -162,9 +162,14 @@ def _unknown(given: Given, classes: dict[str, type], options: set[str]) -> str:
         for item in given.value if isinstance(given.value, list) else [given.value]:
             base = {"callbacks": Callback, "logger": Logger}.get(name)
             wanted = item.get("class_path") if isinstance(item, Mapping) else item
-            if base and isinstance(wanted, str) and wanted.isidentifier() and find_class(wanted, base) is None:
+            if base and _is_name(wanted) and find_class(wanted, base) is None:
                 return _no_class(wanted, f"trainer.{name}", base)
     return ""
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    """Whether a value can be the name of a class; `false` and `null` of a command line are none."""
+    return isinstance(value, str) and value.isidentifier() and isinstance(yaml.safe_load(value), str)
 
 
 def _unknown_of_class(given: Given, top: str, rest: str, classes: dict[str, type]) -> str:
@@ -183,7 +188,7 @@ def _unknown_of_class(given: Given, top: str, rest: str, classes: dict[str, type
     if parameters is None or name in parameters:
         base = _abstract_class_of(classes[top], name)
         wanted = given.value if rest.removeprefix("init_args.") == name else None
-        if base and isinstance(wanted, str) and wanted.isidentifier() and find_class(wanted, base) is None:
+        if base and _is_name(wanted) and find_class(wanted, base) is None:
             return _no_class(wanted, name, base)
         return ""
     return f"{classes[top].__name__} has no argument {name!r}.{did_you_mean(name, parameters)}"
