@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from tiae_zoo.results import processor
+
 
 @contextmanager
 def raising(peaks: list[float]) -> Iterator[None]:
@@ -45,7 +47,7 @@ def conditions(module: str, began: datetime) -> dict[str, object]:
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in ("tiae-zoo", "torch", "numpy", "scipy")},
         "hardware": {
-            "device": platform.processor() or platform.machine(),
+            "device": processor(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cpu_count": os.cpu_count(),
             "threads": torch.get_num_threads(),

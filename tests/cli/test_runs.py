@@ -9,6 +9,7 @@ import yaml
 from tests.cli.conftest import CONFIG, Zoo
 from tiae_zoo import runs
 from tiae_zoo.messages import UserError
+from tiae_zoo.results import processor
 
 
 def _reserve(home: Path, count: int) -> list[str]:
@@ -71,6 +72,7 @@ def test_results_hold_what_it_takes_to_judge_a_run(fitted: Zoo) -> None:
     assert record["config"]["seed_everything"] == 0
     assert record["versions"]["torch"]
     assert record["hardware"]["accelerator"] == "cpu"
+    assert record["hardware"]["device"] == processor() != ""
     assert record["wall_seconds"] > 0
 
 
