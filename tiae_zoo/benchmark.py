@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 MEBI = 2**20
-LOADING_SECONDS = 5.0  # for which the loader is timed, unless its batches come sooner
+LOADING_SECONDS = 3.0  # for which the loader is timed
 
 
 class BenchTrainer(Trainer):
@@ -57,7 +57,7 @@ class BenchTrainer(Trainer):
                 "--steps, or raise --trainer.max_epochs or --trainer.max_steps."
             )
         loader = datamodule.train_dataloader()
-        loading = loading_rate(loader, steps)
+        loading = loading_rate(loader)
         step = statistics.median(clock.seconds)
         images = clock.images * self.world_size
         self.benchmark_record = {
@@ -159,22 +159,22 @@ def prediction_flops(model: LightningModule, image: torch.Tensor) -> int:
     return counter.get_total_flops()
 
 
-def loading_rate(loader: DataLoader, batches: int, seconds: float = LOADING_SECONDS) -> float:
+def loading_rate(loader: DataLoader, seconds: float = LOADING_SECONDS) -> float:
     """Return images a second that `loader` gives with nobody else at work, its start left out.
 
     Args:
         loader: batches with `image`; it starts anew when it has no more.
-        batches: after how many to stop,
-        seconds: or after how long, whichever comes first.
+        seconds: how long to take batches, one at least.
     """
     endless = chain.from_iterable(repeat(loader))
-    next(endless)
-    images, count = 0, 0
+    waiting = loader.num_workers * (loader.prefetch_factor or 0)  # made while the first one was waited for
+    for _ in range(1 + waiting):
+        next(endless)
+    images = 0
     start = time.perf_counter()
-    while count < batches and time.perf_counter() - start < seconds:
+    while (taken := time.perf_counter() - start) < seconds or images == 0:
         images += len(next(endless)["image"])
-        count += 1
-    return images / (time.perf_counter() - start)
+    return images / taken
 
 
 def table(benchmark: dict[str, Any]) -> str:

@@ -83,6 +83,23 @@ def test_optimisers_follow_section_four() -> None:
     assert all(group["betas"] == (0.0, 0.9) for group in drawing.param_groups + judging.param_groups)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"), [({"redraw": "One"}, "'all' or 'one'"), ({"dim_z": 0}, "dim_z is the length of z")]
+)
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        ReDO(**{**SMALL, **wrong})
+
+
+def test_masks_scores_and_codes_are_in_float32_under_autocast() -> None:
+    method = ReDO(num_regions=3, **SMALL)
+    images = torch.rand(2, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        masks, scores, codes = method.segment(images), method.discriminator(images), method.encoder(images)
+    assert masks.dtype == scores.dtype == codes.dtype == torch.float32
+    torch.testing.assert_close(masks.sum(1), torch.ones(2, 32, 32), rtol=0, atol=1e-6)
+
+
 def test_a_batch_of_one_image_is_refused_with_the_way_out() -> None:
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False

@@ -59,8 +59,7 @@ def main(devices: int, redraw: str, file: str) -> None:
     )
     trainer.fit(method, datamodule=Shares())
     if trainer.is_global_zero:
-        scores = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        torch.save({"weights": method.state_dict(), "scores": scores}, file)
+        torch.save({"weights": method.state_dict(), "logged": dict(trainer.callback_metrics)}, file)
 
 
 if __name__ == "__main__":

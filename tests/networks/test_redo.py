@@ -46,6 +46,21 @@ def test_masks_work_on_pictures_that_are_not_square() -> None:
     assert masks.shape == (1, 2, 48, 100)
 
 
+@pytest.mark.parametrize("sides", [(21, 21), (33, 50)])
+def test_masks_have_the_size_of_pictures_of_any_size(sides: tuple[int, int]) -> None:
+    network = MaskNetwork(3, width=8)
+    images = torch.rand(1, 3, *sides)
+    assert network(images).shape == network.logits(images).shape == (1, 3, *sides)
+    height, width = sides
+    padded = nn.functional.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
+    torch.testing.assert_close(network(images), network(padded)[..., :height, :width])
+
+
+def test_pictures_too_small_for_masks_are_refused() -> None:
+    with pytest.raises(ValueError, match="Give sides of 21 or more"):
+        MaskNetwork(2, width=8)(torch.rand(1, 3, 20, 40))
+
+
 def test_two_masks_are_one_sigmoid_and_its_complement() -> None:
     network = MaskNetwork(2, width=8)
     masks = network(torch.rand(1, 3, 32, 32))

@@ -15,14 +15,13 @@ from torch import Tensor
 
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
-from tiae_zoo.metrics.functional import count_pixels, matched_scores
+from tiae_zoo.metrics.functional import IGNORED, count_pixels, matched_scores
 from tiae_zoo.metrics.per_image import ImageCounts, bootstrap_intervals, set_scores
 from tiae_zoo.metrics.trivial import centred_square, commonest_class, whole_image
 from tiae_zoo.runs import PER_IMAGE_FILE
 
 OURS, TRUTH = "method", "truth"
 MOST_MASKS = 1000  # training masks that are averaged: more move no pixel
-IGNORED = 255
 
 
 class PerImageScores(Callback):

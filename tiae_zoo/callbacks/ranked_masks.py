@@ -14,10 +14,9 @@ from tiae_zoo.callbacks.picture_maker import PictureMaker
 from tiae_zoo.callbacks.pictures import free_path, name_and_heading, publish
 from tiae_zoo.methods import Segmenter
 from tiae_zoo.methods.base import mask_picture
-from tiae_zoo.metrics.functional import confusion_matrices, match_regions, matched_scores
+from tiae_zoo.metrics.functional import IGNORED, confusion_matrices, match_regions, matched_scores
 
 SCORES = {"iou": "IoU", "acc": "accuracy"}
-IGNORED = 255
 
 
 class RankedMasks(PictureMaker):

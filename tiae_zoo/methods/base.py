@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypedDict
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from tiae_zoo.metrics import MatchedSegmentation
+from tiae_zoo.metrics import IGNORED, MatchedSegmentation
 
 REGION_CLASSES = "region_classes"  # in checkpoints
 
@@ -115,4 +115,4 @@ def mask_picture(mask: Tensor, num_classes: int) -> Tensor:
     Ignored pixels have a grey of their own, between the first two classes.
     """
     picture = mask.float() / (num_classes - 1)
-    return picture.masked_fill(mask == 255, 0.5 / (num_classes - 1)).unsqueeze(1)
+    return picture.masked_fill(mask == IGNORED, 0.5 / (num_classes - 1)).unsqueeze(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -13,6 +13,8 @@ from torch.optim import Adam, Optimizer
 from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
 from tiae_zoo.networks.redo import INIT_GAIN, Discriminator, LatentEncoder, MaskNetwork, RegionGenerator
 from tiae_zoo.objectives import hinge_discriminator_loss
+
+Redraw = Literal["all", "one"]
 
 
 class ReDO(Segmenter):
@@ -46,7 +48,8 @@ class ReDO(Segmenter):
         init_gain: gain of the orthogonal initialisation (supplementary: about 0.8 to 1).
 
     Raises:
-        ValueError: `image_size` is not a power of two of at least 32, or there are fewer than two regions.
+        ValueError: `image_size` is not a power of two of at least 32, there are fewer than two regions, `redraw` is
+            neither word, or z has no length.
     """
 
     def __init__(
@@ -60,12 +63,16 @@ class ReDO(Segmenter):
         discriminator_width: int = 64,
         dim_z: int = 32,
         lambda_z: float = 5.0,
-        redraw: Literal["all", "one"] = "all",
+        redraw: Redraw = "all",
         lr: float = 1e-4,
         mask_lr: float = 1e-5,
         mask_weight_decay: float = 1e-4,
         init_gain: float = INIT_GAIN,
     ) -> None:
+        if redraw not in get_args(Redraw):
+            raise ValueError(f"redraw={redraw!r} is unknown. Set it to 'all' or 'one'.")
+        if dim_z < 1:
+            raise ValueError(f"dim_z is the length of z, not {dim_z}. Set it to 1 or more.")
         super().__init__(num_regions, num_classes)
         self.save_hyperparameters()
         self.automatic_optimization = False  # two players: each moves in every step
@@ -161,8 +168,9 @@ class ReDO(Segmenter):
         optimiser_d.step()
         self.untoggle_optimizer(optimiser_d)
 
-        self.log_dict({"train/loss_d": loss_d, "train/loss_z": recovery}, prog_bar=True)
-        self.log("train/loss_adversarial", adversarial)
+        # sync_dist: the losses of the global batch, as one process would log them
+        self.log_dict({"train/loss_d": loss_d, "train/loss_z": recovery}, prog_bar=True, sync_dist=True)
+        self.log("train/loss_adversarial", adversarial, sync_dist=True)
 
     def _draw_noise(self, count: int) -> Tensor:
         """Return z (count, R, dim_z): this rank's share of the noise that one process would draw for all ranks."""

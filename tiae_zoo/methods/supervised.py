@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
 from tiae_zoo.methods.one_cycle import OneCycle
+from tiae_zoo.metrics import IGNORED
 from tiae_zoo.networks.layers import awaits_weights
 from tiae_zoo.networks.redo import MaskNetwork
 from tiae_zoo.networks.segmentation import DeconvNet, FCN8s, MultiScaleNet, PSPNet, SegNet, covering_windows, stitched
 from tiae_zoo.objectives import judged_cross_entropy
 
 NetworkName = Literal["redo", "pspnet", "pspnet101", "fcn8s", "deconvnet", "segnet", "multiscale"]
-IGNORED = 255
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect
 SMALLEST = 32  # px of an image's side; every network still sees something of it
 AUXILIARY = 0.4  # weight of PSPNet's auxiliary loss (Zhao et al. 2017, section 5.2)
@@ -106,10 +105,7 @@ class SupervisedSegmenter(OneCycle, Segmenter):
     def predictions(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return logits (B, K, H, W), in training with auxiliary ones, for images (B, C, H, W) in [0, 1]."""
         if isinstance(self.network, MaskNetwork):
-            height, width = images.shape[-2:]
-            # it halves sides twice and doubles them again; edges are repeated, for its norms look at whole maps
-            padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
-            return (self.network.logits(padded * 2 - 1)[..., :height, :width],)
+            return (self.network.logits(images * 2 - 1),)
         if images.shape[1] == 3:
             return self.network((images - self.mean) / self.deviation)
         return self.network(images * 2 - 1)

@@ -22,6 +22,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+IGNORED = 255  # in a truth, the class of pixels that are not judged
+
 # Up to this many ways to match (5 regions against 5 classes), all are tried at once on the tensor's own device; beyond,
 # the Hungarian algorithm takes over, on the CPU and image by image. For 25 images on one CPU core trying all is twice
 # as fast at 4 x 4, about as fast at 5 x 5 and nine times slower at 6 x 6.
@@ -33,7 +35,7 @@ def confusion_matrices(
     target: Tensor,
     num_regions: int,
     num_classes: int | None = None,
-    ignore_index: int | None = 255,
+    ignore_index: int | None = IGNORED,
 ) -> Tensor:
     """Count the pixels that each region shares with each class, image by image.
 
@@ -67,7 +69,7 @@ def matched_segmentation(
     target: Tensor,
     num_regions: int,
     num_classes: int | None = None,
-    ignore_index: int | None = 255,
+    ignore_index: int | None = IGNORED,
 ) -> dict[str, Tensor]:
     """Score every image under the match that is best for it: the composition of the two functions around this one.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from tiae_zoo.metrics.functional import (
+    IGNORED,
     assigned_scores,
     count_pixels,
     match_regions,
@@ -69,7 +70,7 @@ class MatchedSegmentation(Metric):
         self,
         num_regions: int,
         num_classes: int | None = None,
-        ignore_index: int | None = 255,
+        ignore_index: int | None = IGNORED,
         validate_args: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -28,6 +28,7 @@ from tiae_zoo.networks.layers import (
 Padding = Literal["zeros", "reflect"]
 
 INIT_GAIN = 0.8  # "worked best [...] around 0.8 or 1, and not at all when set at .2 and 1.4" (supplementary)
+SHORTEST = 21  # px: padded to 24, a quarter of which the pyramid pools to 6 x 6
 COARSEST = 4  # px: the side at which generators start and discriminators end (Tables 3 and 4)
 
 
@@ -43,6 +44,11 @@ def count_scales(image_size: int) -> int:
             "Set image_size to 32, 64 or 128."
         )
     return (image_size // COARSEST).bit_length() - 1
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return `x` in float32 where autocast has left it in 16 bits, in which masks would not sum to one."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class PyramidPooling(nn.Module):
@@ -114,18 +120,30 @@ class MaskNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return masks (B, R, H, W) in [0, 1] that sum to one over R, for images (B, C, H, W) in [-1, 1].
 
-        H and W must be multiples of 4 and at least 24.
+        Raises:
+            ValueError: a side is shorter than `SHORTEST`.
         """
-        scores = self.decoder(self.pyramid(self.residuals(self.encoder(images))))
+        scores = self._scores(images)
         if self.num_regions == 2:
             mask = scores.sigmoid()
             return torch.cat([mask, 1 - mask], 1)
         return scores.softmax(1)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return (B, R, H, W) whose softmax are the masks."""
-        scores = self.decoder(self.pyramid(self.residuals(self.encoder(images))))
+        """Return (B, R, H, W) whose softmax are the masks; otherwise as :meth:`forward`."""
+        scores = self._scores(images)
         return torch.cat([scores, torch.zeros_like(scores)], 1) if self.num_regions == 2 else scores
+
+    def _scores(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        if min(height, width) < SHORTEST:
+            raise ValueError(
+                f"Images of {height} x {width} are too small for ReDO's mask network. Give sides of {SHORTEST} or more."
+            )
+        # sides are halved twice and doubled again; edges are repeated, for the norms look at whole maps
+        padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
+        scores = self.decoder(self.pyramid(self.residuals(self.encoder(padded))))
+        return at_least_float32(scores[..., :height, :width])
 
 
 class ConditionalNorm(nn.Module):
@@ -169,6 +187,9 @@ class RegionGenerator(nn.Module):
         dim_z: length of z.
         image_channels: channels of the image.
         init_gain: gain of the orthogonal initialisation.
+
+    Raises:
+        ValueError: `image_size` is not a power of two of at least 32.
     """
 
     def __init__(
@@ -243,6 +264,9 @@ class Discriminator(nn.Module):
         width: channels of the first block.
         image_channels: channels of the image.
         init_gain: gain of the orthogonal initialisation.
+
+    Raises:
+        ValueError: `image_size` is not a power of two of at least 32.
     """
 
     def __init__(
@@ -256,7 +280,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores (B,) for images (B, C, S, S) in [-1, 1]."""
-        return self.score(self.trunk(images).sum((2, 3))).squeeze(1)
+        return at_least_float32(self.score(self.trunk(images).sum((2, 3)))).squeeze(1)
 
 
 class LatentEncoder(nn.Module):
@@ -269,6 +293,9 @@ class LatentEncoder(nn.Module):
         dim_z: length of each region's z.
         image_channels: channels of the image.
         init_gain: gain of the orthogonal initialisation.
+
+    Raises:
+        ValueError: `image_size` is not a power of two of at least 32.
     """
 
     def __init__(
@@ -289,4 +316,4 @@ class LatentEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return z (B, R, dim_z) for images (B, C, S, S) in [-1, 1]."""
-        return self.codes(self.trunk(images).sum((2, 3))).unflatten(1, (self.num_regions, -1))
+        return at_least_float32(self.codes(self.trunk(images).sum((2, 3)))).unflatten(1, (self.num_regions, -1))
