@@ -32,7 +32,7 @@ class BenchTrainer(Trainer):
         steps: PositiveInt = 20,
         warmup: PositiveInt = 3,
     ) -> None:
-        """Measure training steps, the loading of data, memory and arithmetic; nothing is kept of the training.
+        """Measure training steps, the loading of data, memory and arithmetic; no checkpoint is written.
 
         The fit that the config describes runs for `warmup + steps` batches, with its callbacks except those that write
         checkpoints. A step is timed from the batch's arrival on the device to the end of what callbacks do after it.
