@@ -26,7 +26,8 @@ def converted(path: str = "flowers.ckpt") -> ReDO:
 
 def test_all_networks_in_one_archive(zoo: Zoo) -> None:
     official = archive(regions=3, dim_z=5, mask=12, generator=2, discriminator=4)
-    torch.save({**official, "options": OPTIONS, "optimizerEncM": {"state": {}}}, "flowers_nets_state.pth")
+    options = argparse.Namespace(nMasks=3, nz=5, temperature=1)
+    torch.save({**official, "options": options, "optimizerEncM": {"state": {}}}, "flowers_nets_state.pth")
     outcome = zoo("convert", "redo", "flowers_nets_state.pth", "--output", "flowers.ckpt")
     assert outcome.status == 0, outcome.err
     assert "num_regions 3" in outcome.out
@@ -71,10 +72,77 @@ def test_a_converted_checkpoint_is_scored(zoo: Zoo, tmp_path: Path) -> None:
 def test_networks_come_alone_or_in_several_archives(zoo: Zoo, each: tuple[str, ...]) -> None:
     official = archive(regions=2, dim_z=5)
     for network in each:
-        torch.save({network: official[network]}, f"{network}.pth")
+        torch.save({network: official[network], "options": OPTIONS}, f"{network}.pth")
     outcome = zoo("convert", "redo", *(f"{network}.pth" for network in each), "--output", "flowers.ckpt")
     assert outcome.status == 0, outcome.err
     assert converted().num_regions == 2
+    assert ("Score it" in outcome.out) == ("netEncM" in each)
+
+
+def test_only_two_regions_are_scored_as_faces(zoo: Zoo) -> None:
+    torch.save(archive(regions=3), "nets.pth")
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 0, outcome.err
+    assert "Score it" not in outcome.out
+
+
+@pytest.mark.parametrize("dim_z", [15, 16])  # 45 numbers, and 48, which would be 2 times 24 as well
+@pytest.mark.parametrize("given", [{"nMasks": 3, "nz": None}, {"nz": ...}, {"nMasks": 3, "nz": ...}])
+def test_an_encoder_alone_is_divided_as_its_options_say(zoo: Zoo, dim_z: int, given: dict[str, object]) -> None:
+    options = argparse.Namespace(**{name: dim_z if value is ... else value for name, value in given.items()})
+    torch.save({"netRecZ": archive(regions=3, dim_z=dim_z)["netRecZ"], "options": options}, "nets.pth")
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 0, outcome.err
+    method = converted("nets.ckpt")
+    assert (method.num_regions, method.dim_z) == (3, dim_z)
+
+
+@pytest.mark.parametrize("beside", ["netEncM", "netGenX", "netDX", None])
+def test_an_encoder_without_options_needs_masks_or_generators_beside_it(zoo: Zoo, beside: str | None) -> None:
+    official = archive(regions=3, dim_z=16)
+    files = ["netRecZ", beside] if beside else ["netRecZ"]
+    for network in files:
+        torch.save({network: official[network]}, network)
+    outcome = zoo("convert", "redo", *files, "--output", "nets.ckpt")
+    if beside in ("netEncM", "netGenX"):
+        assert outcome.status == 0, outcome.err
+        assert "num_regions 3" in outcome.out
+        assert "dim_z 16" in outcome.out
+    else:
+        assert outcome.status == 1
+        assert "gives 48 numbers, and nothing tells for how many regions. Give the netM or netX" in outcome.err
+
+
+@pytest.mark.parametrize("order", [("netM", "netX"), ("netX", "netM")])
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (
+            {"temperature": 0.5},
+            "netM is no weight archive of ReDO's authors that can be converted: its masks have",
+        ),
+        ({"nz": 7}, "do not belong together: the option nz of their trainings is"),
+        ({"dataset": "lfw"}, "do not belong together: the option dataset of their trainings is"),
+    ],
+)
+def test_options_that_differ_are_refused_in_either_order(
+    zoo: Zoo, order: tuple[str, str], option: dict[str, object], told: str
+) -> None:
+    shared: dict[str, object] = {"nMasks": 2, "nz": 5, "temperature": 1, "dataset": "flowers"}
+    for name, network, options in (("netM", "netEncM", shared | option), ("netX", "netGenX", shared)):
+        torch.save({network: archive()[network], "options": argparse.Namespace(**options)}, name)
+    outcome = zoo("convert", "redo", *order, "--output", "nets.ckpt")
+    assert outcome.status == 1
+    assert told in outcome.err
+    assert not Path("nets.ckpt").exists()
+
+
+def test_options_of_two_moments_of_one_training_agree(zoo: Zoo) -> None:
+    for network, iteration, temperature in (("netEncM", 500, 1), ("netGenX", 1000, 1.0)):
+        options = argparse.Namespace(nMasks=2, iteration=iteration, temperature=temperature)
+        torch.save({network: archive()[network], "options": options}, network)
+    outcome = zoo("convert", "redo", "netEncM", "netGenX", "--output", "nets.ckpt")
+    assert outcome.status == 0, outcome.err
 
 
 def test_networks_trained_without_attention_stay_without(zoo: Zoo) -> None:
@@ -99,6 +167,20 @@ def mistaken(what: str) -> dict[str, object]:
             return official | {"netRecZ": archive(dim_z=4)["netRecZ"]}
         case "a temperature":
             return official | {"options": argparse.Namespace(temperature=0.5)}
+        case "options of other networks":
+            return official | {"options": argparse.Namespace(nMasks=3)}
+        case "an option that cannot be":
+            return official | {"options": argparse.Namespace(nMasks=torch.ones(2))}
+        case "one region":
+            return {"netGenX": archive(regions=1)["netGenX"]}
+        case "text for a tensor":
+            return {"netEncM": networks["netEncM"] | {"psp.0.1.bias": "text"}}
+        case "text for a network":
+            return {"netEncM": "text"}
+        case "too few blocks":
+            return {"netDX": {k: v for k, v in networks["netDX"].items() if not k.startswith("blocs.")}}
+        case "no layer":
+            return {"netGenX": networks["netGenX"] | {"net.0": torch.zeros(1)}}
         case "other names":
             return {"generator": networks["netGenX"], "epoch": 3}
     return {"netEncM": {"weight": torch.zeros(3)}}
@@ -112,6 +194,13 @@ def mistaken(what: str) -> dict[str, object]:
         ("regions that differ", "its netGenX has num_regions=2, another of its networks 3"),
         ("codes that do not divide", "its netRecZ gives 8 numbers, not 2 times 5"),
         ("a temperature", "temperature 0.5"),
+        ("options of other networks", "its option nMasks is 3, but its networks have num_regions=2"),
+        ("an option that cannot be", "its option nMasks cannot be tensor"),
+        ("one region", "it has a single region, the whole image"),
+        ("text for a tensor", "its netEncM has a str under 'psp.0.1.bias', not a named tensor"),
+        ("text for a network", "its netEncM is one str instead of named tensors"),
+        ("too few blocks", "the discriminator D: there are only blocks for images of 4 px"),
+        ("no layer", "generators.0. is left over"),
         ("other names", "none of the networks netEncM, netGenX, netDX, netRecZ, but generator, epoch"),
         ("other tensors", "its netEncM is not built like the mask network F"),
     ],

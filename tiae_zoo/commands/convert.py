@@ -21,7 +21,8 @@ Turn weights published by a method's authors into a checkpoint for --ckpt_path.
   redo    the archives of https://github.com/mickaelChen/ReDO: NAME_nets_state for all four networks, or any of
           NAME_netM_state (masks), netX (region generators), netD, netZ; .pth files or the .tar.gz they come in
 
-The file is read without running code from it. Several archives of one training can be given together.
+The file is read without running code from it. Several archives of one training can be given together; a netZ that
+does not hold the options of its training needs netM or netX beside it.
 """
 
 
@@ -51,12 +52,22 @@ def official_redo(files: list[Path]) -> tuple[ReDO, list[str]]:
         UserError: a file is no such archive, or two of them do not belong together.
     """
     from tiae_zoo.methods import ReDO  # loads PyTorch: seconds
-    from tiae_zoo.networks.redo_official import NETWORKS, NotAnArchiveError, convert_official, hyperparameters
+    from tiae_zoo.networks.redo_official import (
+        NETWORKS,
+        NotAnArchiveError,
+        UnknownRegionsError,
+        convert_official,
+        hyperparameters,
+    )
 
     archive = read_all(files)
     named = " and ".join(map(str, files))
     try:
         found = hyperparameters(archive)
+    except UnknownRegionsError as error:
+        raise UserError(
+            f"{named} cannot be converted: {error}. Give the netM or netX archive of the same training as well."
+        ) from error
     except NotAnArchiveError as error:
         raise UserError(f"{named} cannot be converted: {error}. Give unchanged archives of one training.") from error
     method = ReDO(**(NARROWEST | found))
@@ -66,14 +77,15 @@ def official_redo(files: list[Path]) -> tuple[ReDO, list[str]]:
 
 
 def read_all(files: list[Path]) -> dict[str, Any]:
-    """Return the networks in all archives together.
+    """Return the networks in all archives together, and their options.
 
     Raises:
-        UserError: a file is no archive, or a network is in two of them.
+        UserError: a file is no archive, a network is in two of them, or their options differ.
     """
     from tiae_zoo.networks.redo_official import NETWORKS, NotAnArchiveError, read_archive
 
     merged: dict[str, Any] = {}
+    options: dict[str, tuple[Any, Path]] = {}
     for file in files:
         try:
             content = read_archive(file)
@@ -81,13 +93,20 @@ def read_all(files: list[Path]) -> dict[str, Any]:
             raise UserError(f"{file} cannot be read ({error.strerror}). Give the path of an archive.") from error
         except NotAnArchiveError as error:
             raise UserError(
-                f"{file} is no weight archive of ReDO's authors: {error}. Give a NAME_nets_state.pth, or one of netM, "
-                "netX, netD, netZ, as it was downloaded."
+                f"{file} is no weight archive of ReDO's authors that can be converted: {error}. Give a "
+                "NAME_nets_state.pth, or one of netM, netX, netD, netZ, as it was downloaded."
             ) from error
         if twice := NETWORKS.keys() & merged.keys() & content.keys():
             raise UserError(f"{file} holds {', '.join(sorted(twice))} once more. Give each network once.")
+        for option, value in content["options"].items():
+            known, first = options.setdefault(option, (value, file))
+            if known != value:
+                raise UserError(
+                    f"{first} and {file} do not belong together: the option {option} of their trainings is {known} and "
+                    f"{value}. Give archives of one training."
+                )
         merged |= content
-    return merged
+    return merged | {"options": {option: value for option, (value, _) in options.items()}}
 
 
 def load(method: ReDO, state: dict[str, Any], named: str) -> None:
@@ -150,5 +169,6 @@ def told(method: ReDO, trained: list[str], output: Path) -> str:
     lines = [f"Wrote {output}: ReDO, {arguments}", f"Read: {', '.join(NETWORKS[network] for network in trained)}"]
     if untrained := [text for network, text in NETWORKS.items() if network not in trained]:
         lines.append(f"Untrained, because no archive holds them: {', '.join(untrained)}")
-    lines.append(f"Score it: tiae-zoo test --config configs/redo_lfw.yaml --ckpt_path {output}")
+    if "netEncM" in trained and method.num_regions == 2:  # LFW's faces and what is around them
+        lines.append(f"Score it: tiae-zoo test --config configs/redo_lfw.yaml --ckpt_path {output}")
     return "\n".join(lines)

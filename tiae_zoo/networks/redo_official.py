@@ -30,6 +30,18 @@ NETWORKS = {
 }
 """Their names of the networks, and what these are."""
 
+_SHARED: dict[str, type | tuple[type, ...]] = {
+    "nMasks": int,
+    "nz": int,
+    "nx": int,
+    "sizex": int,
+    "temperature": (int, float),
+    "dataset": str,
+    "manualSeed": int,
+}
+"""The options that all archives of one training have in common; others, as the iteration, change in its course."""
+_ARGUMENTS = {"nMasks": "num_regions", "nz": "dim_z"}
+
 _SPECTRAL = {
     "weight_orig": "parametrizations.weight.original",
     "weight_u": "parametrizations.weight.0._u",
@@ -78,12 +90,20 @@ class NotAnArchiveError(ValueError):
     """A file that is no weight archive of ReDO's authors; the message says why, in a clause."""
 
 
+class UnknownRegionsError(NotAnArchiveError):
+    """Archives that do not tell how many regions there are, as another one of the same training would."""
+
+
 def read_archive(path: Path) -> dict[str, Any]:
     """Return what a `.pth` file, or the `.tar.gz` around it, holds, on the CPU; no code of the file is run.
 
+    Returns:
+        State dictionaries under names of :data:`NETWORKS`; under `options`, those that a training's archives share, if
+        any; and whatever else is in the file.
+
     Raises:
         OSError: the file cannot be read.
-        NotAnArchiveError: it is something else.
+        NotAnArchiveError: it is something else, or its options are not known here.
     """
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"  # gzip
@@ -94,7 +114,28 @@ def read_archive(path: Path) -> dict[str, Any]:
     if not NETWORKS.keys() & content.keys():
         found = ", ".join(map(str, list(content)[:6])) or "nothing"
         raise NotAnArchiveError(f"it has none of the networks {', '.join(NETWORKS)}, but {found}")
-    return content
+    for network in filter(content.__contains__, NETWORKS):
+        _check_tensors(network, content[network])
+    return content | {"options": _shared_options(content.get("options"))}
+
+
+def _check_tensors(network: str, state: Any) -> None:
+    if not isinstance(state, dict):
+        raise NotAnArchiveError(f"its {network} is one {type(state).__name__} instead of named tensors")
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            raise NotAnArchiveError(f"its {network} has a {type(value).__name__} under {name!r}, not a named tensor")
+
+
+def _shared_options(options: Any) -> dict[str, Any]:
+    given = options if isinstance(options, dict) else getattr(options, "__dict__", {})
+    shared = {name: given[name] for name in _SHARED if given.get(name) is not None}
+    for name, value in shared.items():
+        if not isinstance(value, _SHARED[name]) or (name in _ARGUMENTS and shared[name] < 1):
+            raise NotAnArchiveError(f"its option {name} cannot be {value!r}")
+    if (temperature := shared.get("temperature", 1)) != 1:
+        raise NotAnArchiveError(f"its masks have the temperature {temperature}, and only 1 is known here")
+    return shared
 
 
 def _read_plain(file: IO[bytes]) -> Any:
@@ -117,27 +158,47 @@ def _read_packed(file: IO[bytes]) -> Any:
 
 
 def hyperparameters(archive: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of :class:`tiae_zoo.methods.ReDO` that can be read from the tensors of an archive.
+    """Return the arguments of :class:`tiae_zoo.methods.ReDO` that can be read from an archive's tensors and options.
+
+    Args:
+        archive: what :func:`read_archive` returns, of one file or of several together.
 
     Raises:
-        NotAnArchiveError: a network is not built like theirs, or does not fit another one.
+        NotAnArchiveError: a network is not built like theirs, or does not fit another one or the options.
+        UnknownRegionsError: netRecZ's numbers cannot be divided among regions, as nothing tells how many there are.
     """
-    if (temperature := getattr(archive.get("options"), "temperature", 1)) != 1:
-        raise NotAnArchiveError(f"its masks have the temperature {temperature}, and only 1 is known here")
     found: dict[str, Any] = {}
     for network in filter(archive.__contains__, NETWORKS):
         try:
             read = _READERS[network](archive[network])
-        except (KeyError, AttributeError, IndexError, TypeError) as error:
+        except (KeyError, IndexError, ValueError) as error:
             raise NotAnArchiveError(f"its {network} is not built like the {NETWORKS[network]}: {error}") from error
         for name, value in read.items():
             if found.setdefault(name, value) != value:
                 raise NotAnArchiveError(f"its {network} has {name}={value}, another of its networks {found[name]}")
+    options = archive.get("options", {})
+    for option in filter(options.__contains__, _ARGUMENTS):
+        name, value = _ARGUMENTS[option], options[option]
+        if found.setdefault(name, value) != value:
+            raise NotAnArchiveError(f"its option {option} is {value}, but its networks have {name}={found[name]}")
     if codes := found.pop("codes", 0):
-        regions = found.setdefault("num_regions", codes // found["dim_z"] if "dim_z" in found else 2)
-        if found.setdefault("dim_z", codes // regions) * regions != codes:
-            raise NotAnArchiveError(f"its netRecZ gives {codes} numbers, not {regions} times {found['dim_z']}")
+        found |= _divide(codes, found.get("num_regions"), found.get("dim_z"))
+    if found.get("num_regions", 2) < 2:
+        raise NotAnArchiveError("it has a single region, the whole image")
     return found
+
+
+def _divide(codes: int, regions: int | None, dim_z: int | None) -> dict[str, int]:
+    """Return both factors of netRecZ's width, of which one must be known: 48 is 2 times 24 as well as 3 times 16."""
+    if regions is None:
+        if dim_z is None:
+            raise UnknownRegionsError(f"its netRecZ gives {codes} numbers, and nothing tells for how many regions")
+        regions = codes // dim_z
+    elif dim_z is None:
+        dim_z = codes // regions
+    if regions * dim_z != codes:
+        raise NotAnArchiveError(f"its netRecZ gives {codes} numbers, not {regions} times {dim_z}")
+    return {"num_regions": regions, "dim_z": dim_z}
 
 
 def _read_mask_network(state: StateDict) -> dict[str, int]:
@@ -175,7 +236,10 @@ def _read_encoder(state: StateDict) -> dict[str, int]:
 
 def _image_size(state: StateDict, block: str) -> int:
     """Return the side that the blocks double, or halve, to; `block` captures the number of one in a tensor's name."""
-    return COARSEST * 2 ** len({match[1] for name in state if (match := re.match(block, name))})
+    size = COARSEST * 2 ** len({match[1] for name in state if (match := re.match(block, name))})
+    if size < 32:  # as small as ReDO's networks can be
+        raise ValueError(f"there are only blocks for images of {size} px")
+    return size
 
 
 _READERS: dict[str, Callable[[StateDict], dict[str, int]]] = {
@@ -199,7 +263,7 @@ def convert_official(archive: dict[str, StateDict]) -> StateDict:
     for name, tensor in archive.get("netEncM", {}).items():
         state[f"mask_network.{_rename(name, _MASK_NETWORK)}"] = tensor
     for name, tensor in archive.get("netGenX", {}).items():
-        _, region, inner = name.split(".", 2)  # net.<region>.<layer>
+        region, _, inner = name.removeprefix("net.").partition(".")  # net.<region>.<layer>
         conditioning = re.match(r"(gamma|beta)", inner)  # their 1x1 convolutions of z are linear layers here
         state[f"generators.{region}.{_rename(inner, _GENERATOR)}"] = (
             tensor.flatten(1) if conditioning and tensor.ndim == 4 else tensor
