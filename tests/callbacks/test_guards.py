@@ -130,5 +130,22 @@ def test_no_checkpoint_is_written_between_two_looks(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+class BrokenGradient(Halves):
+    """Has a finite loss whose gradient is not a number from the fifth batch on: the root of zero."""
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        self.batches += 1
+        root = (0 * self.weight).sqrt() if self.batches >= 5 else self.weight
+        self.log("train/loss", root)
+        return root.sum()
+
+
+def test_no_checkpoint_is_written_of_weights_that_finite_losses_broke(tmp_path: Path) -> None:
+    keeper = ModelCheckpoint(dirpath=tmp_path, save_last=True, every_n_train_steps=5)
+    with pytest.raises(UserError, match=r"1 of 1 tensors of weights, weight first, hold nan or inf at step 5\."):
+        fit(BrokenGradient(share=0.5), keeper, DivergenceGuard())
+    assert not list(tmp_path.iterdir())
+
+
 def test_values_that_are_numbers_are_left_alone() -> None:
     assert fit(Halves(share=0.5, loss=1e9), DivergenceGuard(1)).global_step == 20
