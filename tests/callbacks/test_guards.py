@@ -147,5 +147,11 @@ def test_no_checkpoint_is_written_of_weights_that_finite_losses_broke(tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("method", [Halves(share=0.5, turn=1, loss=float("nan")), BrokenGradient(share=0.5)])
+def test_divergence_is_told_before_a_validation(method: Segmenter) -> None:
+    with pytest.raises(UserError, match=r"has diverged: .* at step 5"):
+        fit(method, DivergenceGuard(every_n_batches=10), sanity=2)
+
+
 def test_values_that_are_numbers_are_left_alone() -> None:
     assert fit(Halves(share=0.5, loss=1e9), DivergenceGuard(1)).global_step == 20

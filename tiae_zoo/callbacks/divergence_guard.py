@@ -38,6 +38,12 @@ class DivergenceGuard(Callback):
         if batch_idx % self.every_n_batches == 0:
             refuse_divergence(trainer)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell of the divergence before scores of masks that are no numbers fail."""
+        if not trainer.sanity_checking:
+            refuse_divergence(trainer)
+            refuse_broken_weights(trainer, pl_module.state_dict())
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let no checkpoint be written that is worth nothing."""
         refuse_divergence(trainer)
