@@ -115,6 +115,25 @@ def test_methods_without_masks_and_senseless_limits_are_refused() -> None:
         DivergenceGuard(every_n_batches=0)
 
 
+class Equal(Halves):
+    """Gives every region the same share."""
+
+    def __init__(self, num_regions: int) -> None:
+        super().__init__(share=1)
+        self.num_regions = num_regions
+
+    def segment(self, images: Tensor) -> Tensor:
+        return torch.full((len(images), self.num_regions, *images.shape[2:]), 1 / self.num_regions)
+
+
+def test_a_limit_that_no_regions_could_reach_is_refused() -> None:
+    with pytest.raises(UserError, match=r"11 regions have a share of 0\.091 each.*smallest_region=0\.1 takes less"):
+        fit(Equal(11), CollapseGuard(from_step=0))
+    guard = CollapseGuard(from_step=0, smallest_region=0.05)
+    assert fit(Equal(11), guard, epochs=1).global_step == 5
+    assert not guard.collapsed
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
 def test_a_training_that_diverges_ends_with_a_message(loss: float, tmp_path: Path) -> None:
     keeper = ModelCheckpoint(dirpath=tmp_path, filename="{step}", save_top_k=-1)
