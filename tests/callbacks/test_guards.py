@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,6 +135,18 @@ def test_a_limit_that_no_regions_could_reach_is_refused() -> None:
     guard = CollapseGuard(from_step=0, smallest_region=0.05)
     assert fit(Equal(11), guard, epochs=1).global_step == 5
     assert not guard.collapsed
+
+
+@pytest.mark.slow
+def test_several_processes_judge_all_their_images_together(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_process_guard.py")
+    run = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert found[0]["smallest_region"] == pytest.approx(0.125)  # half of the one image in four
+    assert [each["collapsed"] for each in found] == [False, False]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
