@@ -118,6 +118,15 @@ def test_pictures_without_masks_are_trained_on_with_the_unlabelled_preset(
     assert "Score it" not in told
 
 
+def test_the_unlabelled_preset_takes_a_limit_for_small_regions(capfd: pytest.CaptureFixture[str]) -> None:
+    configs = ["--config", str(CONFIGS / "redo_cmnist.yaml"), "--config", str(PRESETS / "unlabelled.yaml")]
+    limit = "--trainer.callbacks.smallest_region=0.01"
+    assert main(["fit", *configs, limit, "--print_config"]) == 0, capfd.readouterr().err
+    callbacks = yaml.safe_load(capfd.readouterr().out)["trainer"]["callbacks"]
+    (guard,) = (each for each in callbacks if each["class_path"].endswith("CollapseGuard"))
+    assert guard["init_args"]["smallest_region"] == 0.01
+
+
 @pytest.mark.parametrize(
     ("config", "options", "told"),
     [

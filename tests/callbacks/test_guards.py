@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +118,37 @@ def test_methods_without_masks_and_senseless_limits_are_refused() -> None:
         DivergenceGuard(every_n_batches=0)
 
 
+class Equal(Halves):
+    """Gives every region the same share."""
+
+    def __init__(self, num_regions: int) -> None:
+        super().__init__(share=1)
+        self.num_regions = num_regions
+
+    def segment(self, images: Tensor) -> Tensor:
+        return torch.full((len(images), self.num_regions, *images.shape[2:]), 1 / self.num_regions)
+
+
+def test_a_limit_that_no_regions_could_reach_is_refused() -> None:
+    with pytest.raises(UserError, match=r"11 regions have a share of 0\.091 each.*smallest_region=0\.1 takes less"):
+        fit(Equal(11), CollapseGuard(from_step=0))
+    guard = CollapseGuard(from_step=0, smallest_region=0.05)
+    assert fit(Equal(11), guard, epochs=1).global_step == 5
+    assert not guard.collapsed
+
+
+@pytest.mark.slow
+def test_several_processes_judge_all_their_images_together(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_process_guard.py")
+    run = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert found[0]["smallest_region"] == pytest.approx(0.125)  # half of the one image in four
+    assert [each["collapsed"] for each in found] == [False, False]
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
 def test_a_training_that_diverges_ends_with_a_message(loss: float, tmp_path: Path) -> None:
     keeper = ModelCheckpoint(dirpath=tmp_path, filename="{step}", save_top_k=-1)
@@ -128,6 +162,29 @@ def test_no_checkpoint_is_written_between_two_looks(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="at step 3"):
         fit(Halves(share=0.5, turn=1, loss=float("nan")), keeper, DivergenceGuard(every_n_batches=4))
     assert not list(tmp_path.iterdir())
+
+
+class BrokenGradient(Halves):
+    """Has a finite loss whose gradient is not a number from the fifth batch on: the root of zero."""
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        self.batches += 1
+        root = (0 * self.weight).sqrt() if self.batches >= 5 else self.weight
+        self.log("train/loss", root)
+        return root.sum()
+
+
+def test_no_checkpoint_is_written_of_weights_that_finite_losses_broke(tmp_path: Path) -> None:
+    keeper = ModelCheckpoint(dirpath=tmp_path, save_last=True, every_n_train_steps=5)
+    with pytest.raises(UserError, match=r"1 of 1 tensors of weights, weight first, hold nan or inf at step 5\."):
+        fit(BrokenGradient(share=0.5), keeper, DivergenceGuard())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", [Halves(share=0.5, turn=1, loss=float("nan")), BrokenGradient(share=0.5)])
+def test_divergence_is_told_before_a_validation(method: Segmenter) -> None:
+    with pytest.raises(UserError, match=r"has diverged: .* at step 5"):
+        fit(method, DivergenceGuard(every_n_batches=10), sanity=2)
 
 
 def test_values_that_are_numbers_are_left_alone() -> None:

@@ -69,7 +69,41 @@ def test_a_process_started_by_others_starts_nothing(zoo: Zoo, monkeypatch: pytes
     assert [path.name for path in Path("runs/toy").iterdir()] == ["fit_0"]
 
 
-def test_an_attempt_goes_on_from_no_checkpoint() -> None:
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("option", ["--trainer.logger.version", "--trainer.logger.init_args.version", None])
+def test_attempts_after_one_with_a_name_are_numbered(zoo: Zoo, option: str | None) -> None:
+    named = ["--config", "named.yaml"] if option is None else [option, "first"]
+    Path("named.yaml").write_text("trainer: {logger: {init_args: {version: first}}}", encoding="utf-8")
+    outcome = zoo("fit", "--config", "toy.yaml", *GUARDED, *named)
+    assert outcome.status == 0, outcome.err
+    assert sorted(path.name for path in Path("runs/toy").iterdir()) == ["first", "fit_0", "fit_1"]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_attempts_go_on_from_no_checkpoint_of_a_config(zoo: Zoo) -> None:
+    short = ("--trainer.max_epochs", "1", "--trainer.callbacks.from_step", "100")
+    assert zoo("fit", "--config", "toy.yaml", *GUARDED, *short).status == 0
+    Path("resume.yaml").write_text("ckpt_path: last", encoding="utf-8")
+    outcome = zoo("fit", "--config", "toy.yaml", *GUARDED, "--config", "resume.yaml")
+    assert outcome.status == 0, outcome.err
+    checkpoints = [record(f"fit_{run}")["checkpoint"] for run in range(4)]
+    assert checkpoints[1] is not None
+    assert checkpoints[2:] == [None, None]
+
+
+def test_runs_of_wandb_are_finished_before_the_next_attempt(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    running = []
+    monkeypatch.setattr(restarts, "replace_process", lambda command, environment: running.append(wandb.run))
+    logger = ("--trainer.logger", "WandbLogger", "--trainer.logger.save_dir", "runs")
+    outcome = zoo("fit", "--config", "toy.yaml", *GUARDED, *logger)
+    assert "Starting anew" in outcome.err
+    assert list(Path("runs/wandb").glob("offline-run-*"))
+    assert running == [None]
+
+
+def test_the_next_attempt_has_the_next_seed_and_no_checkpoint() -> None:
     again = restarts.next_attempt(["fit", "--config", "a.yaml", "--ckpt_path=last"], "4")
     assert again == ["fit", "--config", "a.yaml", "--ckpt_path=last", "--ckpt_path", "null", "--seed_everything", "5"]
 

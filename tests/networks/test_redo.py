@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -110,9 +111,25 @@ def test_convolutions_are_spectrally_normalised_and_f_is_not() -> None:
     assert not any(hasattr(layer, "parametrizations") for layer in MaskNetwork(2, width=8).modules())
 
 
-def test_initial_weights_are_orthogonal_with_the_given_gain() -> None:
-    weight = MaskNetwork(2, width=8, init_gain=0.8).decoder[1].weight.flatten(1)
-    torch.testing.assert_close(weight @ weight.T, 0.64 * torch.eye(len(weight)), atol=1e-5, rtol=0)
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda gain: MaskNetwork(2, width=8, init_gain=gain),
+        lambda gain: RegionGenerator(32, width=2, dim_z=5, init_gain=gain),
+        lambda gain: Discriminator(32, width=4, init_gain=gain),
+        lambda gain: LatentEncoder(2, 32, width=4, dim_z=5, init_gain=gain),
+    ],
+    ids=["F", "G", "D", "d"],
+)
+def test_initial_weights_are_orthogonal_with_the_given_gain(network: Callable[[float], nn.Module]) -> None:
+    for name, layer in network(0.7).named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            normalised = getattr(layer, "parametrizations", None)
+            weight = (normalised.weight.original if normalised else layer.weight).flatten(1)
+            short = weight if len(weight) <= weight.shape[1] else weight.T
+            expected = 0.49 * torch.eye(len(short))
+            torch.testing.assert_close(short @ short.T, expected, atol=1e-5, rtol=0, msg=name)
+            assert layer.bias is None or not layer.bias.any(), name
 
 
 def test_networks_can_be_copied_after_a_forward_pass() -> None:

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
 
 
@@ -24,7 +25,8 @@ class CollapseGuard(Callback):
     is nowhere the first, and still there, counts: it may win pixels later.
 
     Args:
-        smallest_region: below this mean a training has collapsed.
+        smallest_region: below this mean a training has collapsed. Choose it well below the share of a region that is
+            rightly small, and so for many regions below the default.
         from_step: before, nothing is stopped: the masks of the first steps say little. Lightning counts the steps of
             every optimiser, for ReDO two an iteration.
         until_step: afterwards nothing is stopped.
@@ -32,6 +34,9 @@ class CollapseGuard(Callback):
 
     Attributes:
         collapsed: whether the training was stopped.
+
+    Raises:
+        ValueError: the mean is not between 0 and 0.5, the steps are out of order, or restarts are negative.
     """
 
     def __init__(
@@ -48,13 +53,21 @@ class CollapseGuard(Callback):
         self._mass = torch.zeros(0)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse methods that give no masks.
+        """Refuse methods that give no masks, or more regions than the limit leaves room for.
 
         Raises:
             TypeError: the method is no `Segmenter`.
+            UserError: regions of equal shares would count as collapsed.
         """
         if not isinstance(pl_module, Segmenter):
             raise TypeError(f"CollapseGuard watches masks, and {type(pl_module).__name__} gives none. Take it out.")
+        equal = 1 / pl_module.num_regions
+        if self.smallest_region >= equal:
+            raise UserError(
+                f"{pl_module.num_regions} regions have a share of {equal:.3f} each where all are equal, and "
+                f"CollapseGuard's smallest_region={self.smallest_region} takes less for a collapse. "
+                "Give a limit well below that share."
+            )
         self.collapsed = False
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:

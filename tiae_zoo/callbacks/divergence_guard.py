@@ -1,22 +1,26 @@
-"""Stop a training whose losses are no numbers any more."""
+"""Stop a training whose losses or weights are no numbers any more."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from tiae_zoo.messages import UserError
 
 
 class DivergenceGuard(Callback):
-    """End a training with an error when anything it logs under `train/` is infinite or not a number.
+    """End a training with an error when anything it logs under `train/`, or a weight, is infinite or not a number.
 
     Checkpoints are looked after: none is written of a training that has diverged, so the last one is from before.
+    Weights are looked at too, as the step after finite losses may spoil them. Of files of weights alone
+    (`save_weights_only`) callbacks are not told.
 
     Args:
-        every_n_batches: how often the values are looked at, beside each checkpoint; a GPU waits for it.
+        every_n_batches: how often the values are looked at, beside validations and checkpoints; a GPU waits for it.
 
     Raises:
         ValueError: it would never look.
@@ -34,9 +38,16 @@ class DivergenceGuard(Callback):
         if batch_idx % self.every_n_batches == 0:
             refuse_divergence(trainer)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell of the divergence before scores of masks that are no numbers fail."""
+        if not trainer.sanity_checking:
+            refuse_divergence(trainer)
+            refuse_broken_weights(trainer, pl_module.state_dict())
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let no checkpoint be written that is worth nothing."""
         refuse_divergence(trainer)
+        refuse_broken_weights(trainer, checkpoint["state_dict"])
 
 
 def refuse_divergence(trainer: Trainer) -> None:
@@ -48,8 +59,29 @@ def refuse_divergence(trainer: Trainer) -> None:
     values = {name: value for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
     if not values or torch.stack([value.float() for value in values.values()]).isfinite().all():
         return
-    wrong = ", ".join(f"{name} is {value}" for name, value in values.items() if not value.isfinite())
-    raise UserError(
+    raise diverged(trainer, ", ".join(f"{name} is {value}" for name, value in values.items() if not value.isfinite()))
+
+
+def refuse_broken_weights(trainer: Trainer, weights: Mapping[str, Any]) -> None:
+    """Look at the weights, which the step after the losses has changed.
+
+    Raises:
+        UserError: some of them are infinite or not a number.
+    """
+    finite = {
+        name: value.isfinite().all()
+        for name, value in weights.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+    if not finite or torch.stack(list(finite.values())).all():  # a GPU is waited for once
+        return
+    wrong = [name for name, good in finite.items() if not good]
+    raise diverged(trainer, f"{len(wrong)} of {len(finite)} tensors of weights, {wrong[0]} first, hold nan or inf")
+
+
+def diverged(trainer: Trainer, wrong: str) -> UserError:
+    """Return the error to raise."""
+    return UserError(
         f"The training has diverged: {wrong} at step {trainer.global_step}. The checkpoints written so far are from "
         "before. Lower the learning rates, or train with --trainer.precision 32-true."
     )

@@ -12,7 +12,7 @@ from tiae_zoo.messages import UserError
 from tiae_zoo.shipped import find_config
 
 CONFIG_OPTIONS = ("--config", "-c")
-KEYWORDS = ("best", "last", "hpc", "registry", "untrained")  # checkpoints that are named by no path
+KEYWORDS = ("best", "last", "hpc", "registry", "untrained", "null")  # checkpoints that are named by no path
 
 
 def option_values(arguments: list[str], *names: str) -> Iterator[tuple[int, str]]:
