@@ -109,6 +109,8 @@ class MaskAverage(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average, for a checkpoint."""
+        if self._stored is not None:  # read, and not used yet
+            return {"average": self._stored}
         return {} if self._average is None else {"average": self._average.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
