@@ -87,6 +87,25 @@ def test_a_checkpoint_saved_before_the_first_batch_keeps_the_average(tmp_path: P
     assert float(average["module.rows"]) == pytest.approx(4.5)
 
 
+def test_the_average_is_kept_from_stage_to_stage(tmp_path: Path) -> None:
+    untrained = quiet_trainer(max_epochs=0)
+    untrained.fit(Stepping(), samples())
+    untrained.save_checkpoint(tmp_path / "untrained.ckpt")
+    method, fit = Stepping(), trainer(MaskAverage(decay=0.5))
+    fit.fit(method, samples(), samples())
+    (scores,) = fit.test(method, samples(), verbose=False)
+    assert scores["test/iou_ema"] == pytest.approx(4 / 5)
+    assert fit.callbacks[0].state_dict()["average"]["n_averaged"] == 3  # type: ignore[attr-defined]
+    # the average is none of other weights, nor of another method
+    path = tmp_path / "untrained.ckpt"
+    (scores,) = fit.test(method, samples(), ckpt_path=path, weights_only=True, verbose=False)
+    assert "test/iou_ema" not in scores
+    again = trainer(MaskAverage(decay=0.5))
+    again.fit(method, samples(), samples())
+    (scores,) = again.test(Stepping(), samples(), verbose=False)
+    assert "test/iou_ema" not in scores
+
+
 def test_without_an_average_none_is_scored() -> None:
     (scores,) = trainer(MaskAverage()).test(Stepping(), samples(), verbose=False)
     assert "test/iou" in scores
