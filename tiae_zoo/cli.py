@@ -27,8 +27,10 @@ import tiae_zoo.data
 import tiae_zoo.methods  # noqa: F401  (importing makes the short class names known to the parser)
 from tiae_zoo import __version__, results, runs
 from tiae_zoo.benchmark import table
+from tiae_zoo.callbacks.interruption import Interruption
 from tiae_zoo.callbacks.per_image_scores import PerImageScores
 from tiae_zoo.callbacks.random_state import RandomState
+from tiae_zoo.callbacks.step_count import StepCount
 from tiae_zoo.launch.arguments import with_found_configs, with_run_config
 from tiae_zoo.launch.checkpoint import (
     UNTRAINED,
@@ -190,7 +192,7 @@ class ZooCLI(LightningCLI):
         if not options.trainer.fast_dev_run and is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))
         if self.subcommand == "fit":
-            self.trainer_defaults = {"callbacks": [RandomState()]}
+            self.trainer_defaults = {"callbacks": [RandomState(), StepCount(), Interruption()]}
         if self.subcommand == "bench":
             options.trainer.limit_val_batches = 0
         if self.subcommand in ("validate", "test") and not options.trainer.fast_dev_run:

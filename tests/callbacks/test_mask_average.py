@@ -76,6 +76,36 @@ def test_the_average_is_kept_in_checkpoints(tmp_path: Path) -> None:
     assert float(average["module.rows"]) == pytest.approx(10.0625)
 
 
+def test_a_checkpoint_saved_before_the_first_batch_keeps_the_average(tmp_path: Path) -> None:
+    fit = trainer(MaskAverage(decay=0.5))
+    fit.fit(Stepping(), samples(), samples())
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    finished = trainer(MaskAverage(decay=0.5))
+    finished.fit(Stepping(), samples(), samples(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    average = finished.callbacks[0].state_dict()["average"]  # type: ignore[attr-defined]
+    assert average["n_averaged"] == 3
+    assert float(average["module.rows"]) == pytest.approx(4.5)
+
+
+def test_the_average_is_kept_from_stage_to_stage(tmp_path: Path) -> None:
+    untrained = quiet_trainer(max_epochs=0)
+    untrained.fit(Stepping(), samples())
+    untrained.save_checkpoint(tmp_path / "untrained.ckpt")
+    method, fit = Stepping(), trainer(MaskAverage(decay=0.5))
+    fit.fit(method, samples(), samples())
+    (scores,) = fit.test(method, samples(), verbose=False)
+    assert scores["test/iou_ema"] == pytest.approx(4 / 5)
+    assert fit.callbacks[0].state_dict()["average"]["n_averaged"] == 3  # type: ignore[attr-defined]
+    # the average is none of other weights, nor of another method
+    path = tmp_path / "untrained.ckpt"
+    (scores,) = fit.test(method, samples(), ckpt_path=path, weights_only=True, verbose=False)
+    assert "test/iou_ema" not in scores
+    again = trainer(MaskAverage(decay=0.5))
+    again.fit(method, samples(), samples())
+    (scores,) = again.test(Stepping(), samples(), verbose=False)
+    assert "test/iou_ema" not in scores
+
+
 def test_without_an_average_none_is_scored() -> None:
     (scores,) = trainer(MaskAverage()).test(Stepping(), samples(), verbose=False)
     assert "test/iou" in scores

@@ -24,10 +24,10 @@ SMALL_REDO = (
 
 
 def losses(run: str) -> list[tuple[str, ...]]:
-    """The training losses of the log, batch after batch."""
+    """The steps and training losses of the log, batch after batch."""
     with Path("runs/redo_lfw", run, "metrics.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["train/loss_d"]]
-    return [(row["train/loss_d"], row["train/loss_z"], row["train/loss_adversarial"]) for row in rows]
+    return [(row["step"], row["train/loss_d"], row["train/loss_z"], row["train/loss_adversarial"]) for row in rows]
 
 
 def weights(run: str) -> dict[str, torch.Tensor]:

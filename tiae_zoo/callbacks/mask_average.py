@@ -38,11 +38,12 @@ class MaskAverage(Callback):
             raise ValueError(f"MaskAverage got decay={decay}. Give a number between 0 and 1.")
         self.decay, self.network = decay, network
         self._average: AveragedModel | None = None
+        self._averaged: nn.Module | None = None
         self._stored: dict[str, Any] | None = None
         self._scores: MatchedSegmentation | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Begin with the network as it is, or with the average of a checkpoint.
+        """Begin with the network as it is, or with the average of a checkpoint or of an earlier stage.
 
         Raises:
             TypeError: the method gives no masks, or has no such network.
@@ -54,6 +55,11 @@ class MaskAverage(Callback):
                 f"{type(pl_module).__name__} is or has none. Name another `network`, or take the callback out."
             )
         self._scores = MatchedSegmentation(pl_module.num_regions, pl_module.num_classes)
+        if self._averaged is not network:
+            self._begin(network)
+
+    def _begin(self, network: nn.Module) -> None:
+        self._averaged = network
         self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.decay))
 
     def _place(self, pl_module: LightningModule) -> tuple[AveragedModel, MatchedSegmentation]:
@@ -107,8 +113,15 @@ class MaskAverage(Callback):
         """Log the scores of the whole set."""
         self._log(trainer, pl_module, "test")
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Forget the average of the weights that were there before."""
+        self._stored = None
+        self._begin(getattr(pl_module, self.network))
+
     def state_dict(self) -> dict[str, Any]:
         """Return the average, for a checkpoint."""
+        if self._stored is not None:  # read, and not used yet
+            return {"average": self._stored}
         return {} if self._average is None else {"average": self._average.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

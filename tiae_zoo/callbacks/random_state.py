@@ -21,7 +21,10 @@ class RandomState(Callback):
         self._stored: dict[str, torch.Tensor] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the states into the checkpoint."""
+        """Put the states into the checkpoint: those of another one, where the training has not gone on from it yet."""
+        if self._stored is not None:
+            checkpoint[KEY] = self._stored
+            return
         checkpoint[KEY] = {"cpu": torch.get_rng_state()}
         if pl_module.device.type == "cuda":
             checkpoint[KEY]["cuda"] = torch.cuda.get_rng_state(pl_module.device)
