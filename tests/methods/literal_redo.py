@@ -1,8 +1,8 @@
 """The step of ReDO as its authors' program takes it, operation by operation: the reference for results and for time.
 
-It uses the weights of a :class:`tiae_zoo.methods.ReDO` but, F's aside, none of its forward passes: every resize is done before or
-after its convolution, attention is written out, D's weights get gradients in the step of F, G and d too, and real and
-redrawn images pass D one after the other.
+It uses the weights of a :class:`tiae_zoo.methods.ReDO` but, F's aside, none of its forward passes: every resize is done
+before or after its convolution, attention is written out, D's weights get gradients in the step of F, G and d too, and
+real and redrawn images pass D one after the other.
 """
 
 from __future__ import annotations

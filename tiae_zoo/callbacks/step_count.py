@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 KEY = "logged_steps"
+COUNTER = "_batches_that_stepped"  # in the state of Lightning's loop
 
 
 class StepCount(Callback):
@@ -23,15 +24,15 @@ class StepCount(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set the count of a checkpoint: Lightning has made up for its own by now."""
         if self._resumed:
-            trainer.fit_loop.epoch_loop._batches_that_stepped = self._steps
+            trainer.fit_loop.epoch_loop.on_load_checkpoint({COUNTER: self._steps})
             self._resumed = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the batch, unless its gradients only accumulate."""
-        loop = trainer.fit_loop.epoch_loop
-        self._steps = loop._batches_that_stepped + (not loop._should_accumulate())
+        accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch
+        self._steps = trainer.fit_loop.epoch_loop.on_save_checkpoint()[COUNTER] + (not accumulates)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the count into the checkpoint."""
