@@ -7,8 +7,7 @@ import threading
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-
-from tiae_zoo.launch.processes import tell
+from lightning.pytorch.utilities import rank_zero_info
 
 
 class Interruption(Callback):
@@ -32,7 +31,9 @@ class Interruption(Callback):
             if self._asked or not trainer.training:
                 raise KeyboardInterrupt
             self._asked = True
-            tell("Ending after this batch. Ctrl-C again ends at once, and may leave half a step in the checkpoint.")
+            rank_zero_info(
+                "Ending after this batch. Ctrl-C again ends at once, and may leave half a step in the checkpoint."
+            )
 
         signal.signal(signal.SIGINT, heed)
 
