@@ -203,15 +203,15 @@ def test_one_seed_gives_one_result(build: Callable[..., LightningModule]) -> Non
 
 
 def test_masks_are_a_partition_and_do_not_depend_on_the_batch(build: Callable[[], LightningModule]) -> None:
-    method = build().eval()
+    method = build().eval().double()  # float32 rounds a batch and one image differently
     if not isinstance(method, Segmenter):
         pytest.skip("gives no masks")
-    images = torch.stack(Crops(3).images)
+    images = torch.stack(Crops(3).images).double()
     with torch.no_grad():
         masks = method.segment(images)
         torch.testing.assert_close(masks[:1], method.segment(images[:1]), rtol=1e-4, atol=1e-5)
     assert masks.shape == (3, method.num_regions, 32, 32)
-    torch.testing.assert_close(masks.sum(1), torch.ones(3, 32, 32))
+    torch.testing.assert_close(masks.sum(1), torch.ones_like(masks[:, 0]))
 
 
 def test_scores_are_logged_under_their_protocols(build: Callable[[], LightningModule]) -> None:

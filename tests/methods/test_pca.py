@@ -49,7 +49,9 @@ def test_descriptors_are_centred_coordinates(fitted: PCA) -> None:
 def test_a_checkpoint_keeps_the_components(fitted: PCA, tmp_path: Path) -> None:
     fitted.trainer.save_checkpoint(tmp_path / "pca.ckpt")
     loaded = PCA.load_from_checkpoint(tmp_path / "pca.ckpt", weights_only=True)
-    assert torch.equal(loaded(digits()), fitted(digits()))
+    for name, value in fitted.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+    torch.testing.assert_close(loaded(digits()), fitted(digits()))  # sums may be rounded in another way
     assert loaded.family == Shift(0)
 
 
