@@ -84,7 +84,12 @@ def test_optimisers_follow_section_four() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"), [({"redraw": "One"}, "'all' or 'one'"), ({"dim_z": 0}, "dim_z is the length of z")]
+    ("wrong", "told"),
+    [
+        ({"redraw": "One"}, "'all' or 'one'"),
+        ({"dim_z": 0}, "dim_z is the length of z"),
+        ({"num_regions": 1}, "the whole image"),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):

@@ -69,6 +69,8 @@ class ReDO(Segmenter):
         mask_weight_decay: float = 1e-4,
         init_gain: float = INIT_GAIN,
     ) -> None:
+        if num_regions < 2:
+            raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
         if redraw not in get_args(Redraw):
             raise ValueError(f"redraw={redraw!r} is unknown. Set it to 'all' or 'one'.")
         if dim_z < 1:
