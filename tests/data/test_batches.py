@@ -216,3 +216,15 @@ def test_trainer_runs_all_stages(tmp_path):
     predicted = trainer.predict(watcher, datamodule=data)
     assert watcher.seen == {"train": 24, "val": 6, "test": 6}
     assert torch.cat(predicted).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_validation_leaves_the_random_numbers_of_the_training_alone(workers: int) -> None:
+    data = MNIST(**SMALL | {"num_workers": workers})
+    data.prepare_data()
+    data.setup("fit")
+    loader = data.val_dataloader()
+    before = torch.get_rng_state()
+    for _ in range(2):
+        next(iter(loader))
+    assert torch.equal(torch.get_rng_state(), before)

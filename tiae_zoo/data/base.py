@@ -187,7 +187,10 @@ class ZooDataModule(LightningDataModule, ABC):
 
     def _loader(self, split: Split, batch_size: int) -> DataLoader[Sample]:
         # by keyword: Lightning makes loaders anew for predict and DDP, and fails otherwise
-        return DataLoader(self.dataset(split), batch_size=batch_size, **self._how())
+        # a generator of its own: workers that stay draw from the training's random numbers the first time only, so that
+        # a resumed training would get others
+        own = torch.Generator()
+        return DataLoader(self.dataset(split), batch_size=batch_size, generator=own, **self._how())
 
     def _how(self) -> dict[str, Any]:
         return {
