@@ -159,8 +159,8 @@ def _unknown(given: Given, classes: dict[str, type], options: set[str]) -> str:
         known = list(inspect.signature(Trainer).parameters)
         if name not in known:
             return f"The trainer has no option {name!r}.{did_you_mean(name, known)}"
+        base = {"callbacks": Callback, "logger": Logger}.get(name) if rest in (name, f"{name}.class_path") else None
         for item in given.value if isinstance(given.value, list) else [given.value]:
-            base = {"callbacks": Callback, "logger": Logger}.get(name)
             wanted = item.get("class_path") if isinstance(item, Mapping) else item
             if base and _is_name(wanted) and find_class(wanted, base) is None:
                 return _no_class(wanted, f"trainer.{name}", base)
