@@ -43,6 +43,7 @@ from tiae_zoo.launch.checkpoint import (
     refuse_other_size,
     refuse_unmeasured,
     refuse_untrained,
+    refuse_weights_alone,
     stored_hyperparameters,
 )
 from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
@@ -181,6 +182,8 @@ class ZooCLI(LightningCLI):
             options.ckpt_path = find_checkpoint(str(options.ckpt_path), run_home(options))
             self.stored = stored_hyperparameters(options.ckpt_path)
             refuse_nameless(options.ckpt_path, self.stored)
+            if verb == "fit":
+                refuse_weights_alone(options.ckpt_path)
             follow_channels(self.stored, self.asked, options)
         elif needs_weights:
             refuse_untrained(verb)

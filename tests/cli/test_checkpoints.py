@@ -164,3 +164,17 @@ def test_untrained_weights_are_refused_unless_meant(zoo: Zoo, verb: str) -> None
     assert zoo(verb, "--config", "toy.yaml", "--ckpt_path", "untrained").status == 0
     record = json.loads(Path(f"runs/toy/{verb}_0/results.json").read_text(encoding="utf-8"))
     assert record["checkpoint"] is None
+
+
+def test_weights_alone_are_scored_and_not_resumed(fitted: Zoo) -> None:
+    content = torch.load(BEST, weights_only=True)
+    del content["optimizer_states"]
+    torch.save(content, "weights.ckpt")
+    outcome = fitted("fit", "--config", "toy.yaml", "--ckpt_path", "weights.ckpt", "--data.missing", "true")
+    assert outcome.status == 1
+    assert (
+        "tiae-zoo fit: weights.ckpt holds weights alone, without the state of optimisers that a fit would go on from. "
+        "Score it with `tiae-zoo test`, or give --ckpt_path last or another checkpoint of `tiae-zoo fit`.\n"
+    ) in outcome.err
+    assert [run.name for run in Path("runs/toy").iterdir()] == ["fit_0"]
+    assert fitted("test", "--config", "toy.yaml", "--ckpt_path", "weights.ckpt").status == 0

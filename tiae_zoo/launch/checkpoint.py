@@ -103,6 +103,22 @@ def refuse_nameless(path: str, stored: dict[str, Any]) -> None:
         class_path_of(path, stored)
 
 
+def refuse_weights_alone(path: str) -> None:
+    """Let no fit prepare its data for a checkpoint that it cannot go on from.
+
+    Args:
+        path: of the checkpoint.
+
+    Raises:
+        UserError: it is a file without the state of optimisers, as pretrained and converted weights are.
+    """
+    if Path(path).is_file() and "optimizer_states" not in _content(path):
+        raise UserError(
+            f"{path} holds weights alone, without the state of optimisers that a fit would go on from. "
+            "Score it with `tiae-zoo test`, or give --ckpt_path last or another checkpoint of `tiae-zoo fit`."
+        )
+
+
 def class_path_of(path: str, stored: dict[str, Any]) -> str:
     """Return the class of the method in a checkpoint.
 
