@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import shlex
+import signal
 import sys
 import time
 import warnings
@@ -20,7 +21,7 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 import tiae_zoo.callbacks
 import tiae_zoo.data
@@ -69,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         cli = ZooCLI(list(arguments))
         return restart_if_collapsed(cli.trainer, arguments, environment)
+    except SIGTERMException:  # a SystemExit without a status
+        return 128 + signal.SIGTERM  # as shells have it
     except SystemExit as done:  # --help, --print_config, and Lightning after Ctrl-C
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Ctrl-C within a training batch."""
+"""Ctrl-C, and the signal that ends a process, within a training batch."""
 
 from __future__ import annotations
 
@@ -97,3 +97,10 @@ def test_ctrl_c_within_a_step_leaves_whole_steps(zoo: Zoo, monkeypatch: pytest.M
     ends = [torch.load(f"runs/toy/{run}/checkpoints/last.ckpt", weights_only=True) for run in ("fit_0", "fit_2")]
     assert ends[0]["global_step"] == ends[1]["global_step"] == 14
     assert all(torch.equal(ends[0]["state_dict"][name], ends[1]["state_dict"][name]) for name in ends[0]["state_dict"])
+
+
+def test_a_fit_that_is_terminated_has_not_succeeded(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TwoPlayers, "between", staticmethod(lambda step: os.kill(os.getpid(), signal.SIGTERM)))
+    outcome = zoo("fit", "--config", "toy.yaml", "--model.class_path", f"{__name__}.TwoPlayers")
+    assert outcome.status == 143
+    assert not Path("runs/toy/fit_0/results.json").exists()
