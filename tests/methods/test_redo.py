@@ -89,11 +89,22 @@ def test_optimisers_follow_section_four() -> None:
         ({"redraw": "One"}, "'all' or 'one'"),
         ({"dim_z": 0}, "dim_z is the length of z"),
         ({"num_regions": 1}, "the whole image"),
+        ({"mask_width": 3}, "mask_width is 3 channels. Set it to 4 or more"),
+        ({"generator_width": 0}, "generator_width is 0 channels. Set it to 1 or more"),
+        ({"discriminator_width": -1}, "discriminator_width is -1 channels. Set it to 1 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         ReDO(**{**SMALL, **wrong})
+
+
+def test_the_narrowest_networks_train() -> None:
+    narrow = {"mask_width": 4, "generator_width": 1, "discriminator_width": 1}
+    method = ReDO(**{**SMALL, **narrow})
+    losses = method.generator_losses(torch.rand(2, 3, 32, 32), torch.randn(2, method.num_regions, method.dim_z), None)
+    sum(losses).backward()  # type: ignore[union-attr]
+    assert all(torch.isfinite(loss) for loss in losses)
 
 
 def test_masks_scores_and_codes_are_in_float32_under_autocast() -> None:

@@ -12,9 +12,6 @@ from tiae_zoo.messages import UserError
 if TYPE_CHECKING:
     from tiae_zoo.methods import ReDO
 
-# of networks that are not in the archives: untrained, so as small as they can be
-NARROWEST = {"mask_width": 4, "generator_width": 1, "discriminator_width": 1}
-
 DESCRIPTION = """\
 Turn weights published by a method's authors into a checkpoint for --ckpt_path.
 
@@ -51,7 +48,7 @@ def official_redo(files: list[Path]) -> tuple[ReDO, list[str]]:
     Raises:
         UserError: a file is no such archive, or two of them do not belong together.
     """
-    from tiae_zoo.methods import ReDO  # loads PyTorch: seconds
+    from tiae_zoo.methods.redo import NARROWEST, ReDO  # loads PyTorch: seconds
     from tiae_zoo.networks.redo_official import (
         NETWORKS,
         NotAnArchiveError,
@@ -70,7 +67,7 @@ def official_redo(files: list[Path]) -> tuple[ReDO, list[str]]:
         ) from error
     except NotAnArchiveError as error:
         raise UserError(f"{named} cannot be converted: {error}. Give unchanged archives of one training.") from error
-    method = ReDO(**(NARROWEST | found))
+    method = ReDO(**(NARROWEST | found))  # networks that no archive holds stay untrained: as small as they can be
     trained = [network for network in NETWORKS if network in archive]
     load(method, convert_official(archive), named)
     return method, trained

@@ -15,6 +15,7 @@ from tiae_zoo.networks.redo import INIT_GAIN, Discriminator, LatentEncoder, Mask
 from tiae_zoo.objectives import hinge_discriminator_loss
 
 Redraw = Literal["all", "one"]
+NARROWEST = {"mask_width": 4, "generator_width": 1, "discriminator_width": 1}  # channels: every layer has some
 
 
 class ReDO(Segmenter):
@@ -49,7 +50,7 @@ class ReDO(Segmenter):
 
     Raises:
         ValueError: `image_size` is not a power of two of at least 32, there are fewer than two regions, `redraw` is
-            neither word, or z has no length.
+            neither word, z has no length, or a network is narrower than `NARROWEST`.
     """
 
     def __init__(
@@ -75,6 +76,10 @@ class ReDO(Segmenter):
             raise ValueError(f"redraw={redraw!r} is unknown. Set it to 'all' or 'one'.")
         if dim_z < 1:
             raise ValueError(f"dim_z is the length of z, not {dim_z}. Set it to 1 or more.")
+        widths = (mask_width, generator_width, discriminator_width)
+        for (name, least), width in zip(NARROWEST.items(), widths, strict=True):
+            if width < least:
+                raise ValueError(f"{name} is {width} channels. Set it to {least} or more.")
         super().__init__(num_regions, num_classes)
         self.save_hyperparameters()
         self.automatic_optimization = False  # two players: each moves in every step

@@ -73,7 +73,7 @@ class MaskNetwork(nn.Module):
 
     Args:
         num_regions: regions, background included. Two share one sigmoid channel, more take a softmax.
-        width: channels of the residual blocks, a multiple of 4.
+        width: channels of the residual blocks, at least 4.
         image_channels: channels of the image.
         init_gain: gain of the orthogonal initialisation.
 
