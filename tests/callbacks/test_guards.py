@@ -110,7 +110,7 @@ def test_late_and_untrained_networks_are_left_alone() -> None:
 
 
 def test_methods_without_masks_and_senseless_limits_are_refused() -> None:
-    with pytest.raises(TypeError, match="Plain gives none"):
+    with pytest.raises(UserError, match=r"such as ReDO, and Plain gives none\. Take it out"):
         fit(Plain(), CollapseGuard(from_step=0))
     with pytest.raises(ValueError, match="between 0 and"):
         CollapseGuard(smallest_region=0.5)

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from tests.callbacks.tiny_methods import Plain
 from tests.quiet import quiet_trainer
 from tiae_zoo.callbacks import MaskAverage
+from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
 
 
@@ -121,9 +122,9 @@ def test_it_leaves_the_training_alone() -> None:
 
 
 def test_methods_without_the_network_are_refused() -> None:
-    with pytest.raises(TypeError, match="Plain is or has none"):
+    with pytest.raises(UserError, match="'mask_network' of a method that gives masks, such as ReDO; Plain has none"):
         trainer(MaskAverage()).fit(Plain(), samples())
-    with pytest.raises(TypeError, match="'masker'"):
+    with pytest.raises(UserError, match="'masker'"):
         trainer(MaskAverage(network="masker")).fit(Stepping(), samples())
     with pytest.raises(ValueError, match="between 0 and 1"):
         MaskAverage(decay=1.0)

@@ -46,6 +46,14 @@ CASES = {
         ["--ckpt_path", "best"],
         r"No fit under runs/toy has a best checkpoint\. Run `tiae-zoo fit` first",
     ),
+    "callback of other methods": (
+        ["--trainer.callbacks+", "MaskAverage"],
+        r"MaskAverage averages .* ToyMethod has none",
+    ),
+    "guard of other methods": (
+        ["--trainer.callbacks+", "CollapseGuard"],
+        r"CollapseGuard watches .* ToyMethod gives none",
+    ),
     "memory": (["--model", "tests.cli.toys.GreedyMethod"], r"memory is full\. Lower --data\.batch_size"),
 }
 

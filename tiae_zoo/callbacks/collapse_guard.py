@@ -56,11 +56,13 @@ class CollapseGuard(Callback):
         """Refuse methods that give no masks, or more regions than the limit leaves room for.
 
         Raises:
-            TypeError: the method is no `Segmenter`.
-            UserError: regions of equal shares would count as collapsed.
+            UserError: the method is no `Segmenter`, or regions of equal shares would count as collapsed.
         """
         if not isinstance(pl_module, Segmenter):
-            raise TypeError(f"CollapseGuard watches masks, and {type(pl_module).__name__} gives none. Take it out.")
+            raise UserError(
+                "CollapseGuard watches the masks of a method that gives some, such as ReDO, and "
+                f"{type(pl_module).__name__} gives none. Take it out."
+            )
         equal = 1 / pl_module.num_regions
         if self.smallest_region >= equal:
             raise UserError(

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
 from tiae_zoo.metrics import MatchedSegmentation
 
@@ -46,13 +47,14 @@ class MaskAverage(Callback):
         """Begin with the network as it is, or with the average of a checkpoint or of an earlier stage.
 
         Raises:
-            TypeError: the method gives no masks, or has no such network.
+            UserError: the method gives no masks, or has no such network.
         """
         network = getattr(pl_module, self.network, None)
         if not isinstance(pl_module, Segmenter) or not isinstance(network, nn.Module):
-            raise TypeError(
-                f"MaskAverage averages the {self.network!r} of a method that gives masks, and "
-                f"{type(pl_module).__name__} is or has none. Name another `network`, or take the callback out."
+            raise UserError(
+                f"MaskAverage averages the {self.network!r} of a method that gives masks, such as ReDO; "
+                f"{type(pl_module).__name__} has none. "
+                "Name another `network` of such a method, or take the callback out."
             )
         self._scores = MatchedSegmentation(pl_module.num_regions, pl_module.num_classes)
         if self._averaged is not network:
