@@ -108,6 +108,15 @@ def test_the_next_attempt_has_the_next_seed_and_no_checkpoint() -> None:
     assert again == ["fit", "--config", "a.yaml", "--ckpt_path=last", "--ckpt_path", "null", "--seed_everything", "5"]
 
 
+def test_options_of_several_attempts_do_not_pile_up() -> None:
+    given = ["fit", "--seed_everything=4", "--config", "a.yaml", "--ckpt_path", "last", "--trainer.logger.version", "x"]
+    second = restarts.next_attempt(given, "4", named=True)
+    assert second[:5] == ["fit", "--config", "a.yaml", "--ckpt_path", "last"]  # which may bring its run's config
+    assert second[5:] == ["--ckpt_path", "null", "--seed_everything", "5", "--trainer.logger.version", "null"]
+    third = restarts.next_attempt(second, "5", named=True)
+    assert third == ["6" if word == "5" else word for word in second]
+
+
 @pytest.mark.slow
 def test_two_processes_are_started_anew_together(tmp_path: Path) -> None:
     process = start(tmp_path, *GUARDED, "--trainer.devices", "2", "--trainer.strategy", "ddp")

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from tiae_zoo.callbacks import CollapseGuard
+from tiae_zoo.launch.arguments import option_values
 from tiae_zoo.launch.processes import tell
 
 ATTEMPTS = "TIAE_ZOO_ATTEMPTS"  # how often a command was started anew: environment variable of the new process
@@ -59,13 +60,22 @@ def has_named_folder(trainer: Trainer, arguments: Sequence[str]) -> bool:
 def next_attempt(arguments: Sequence[str], seed: str, named: bool = False) -> list[str]:
     """Return the arguments with the seed after `seed`, and without a checkpoint to go on from, also of a config.
 
+    Options of an attempt before give way to the new ones.
+
     Args:
         arguments: of the command.
         seed: of the attempt that collapsed.
         named: its folder has a name of its own, which is taken now: the next one is numbered.
     """
-    unnamed = ["--trainer.logger.version", "null"] if named else []
-    return [*arguments, "--ckpt_path", "null", *unnamed, "--seed_everything", str(int(seed) + 1)]
+    new = {"--ckpt_path": "null", "--seed_everything": str(int(seed) + 1)}
+    if named:
+        new["--trainer.logger.version"] = "null"
+    kept = list(arguments)
+    for place, value in reversed([*option_values(kept, *new)]):
+        name, equals, _ = kept[place].partition("=")
+        if name != "--ckpt_path" or value == "null":  # a checkpoint may bring the config of its run
+            del kept[place : place + (1 if equals else 2)]
+    return [*kept, *(word for option in new.items() for word in option)]
 
 
 def finish_runs() -> None:
