@@ -118,6 +118,22 @@ def test_pictures_without_masks_are_trained_on_with_the_unlabelled_preset(
     assert "Score it" not in told
 
 
+def test_three_regions_learnt_without_masks_are_scored_on_two_classes(
+    fake_data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shared = ["--config", "redo_lfw", "--config", "presets/debug", *narrow(CONFIGS / "redo_lfw.yaml")]
+    shared += ["--data.image_size", "32", "--data.batch_size", "4", "--data.num_workers", "0"]
+    photos = str(fake_data / "lfw" / "lfw_funneled")
+    without = ["--config", "presets/unlabelled", "--data", "Folder", "--data.images", photos]
+    assert main(["fit", *shared, "--model.num_regions", "3", *without]) == 0, capfd.readouterr().err
+    last = ["--ckpt_path", "runs/redo_lfw/fit_0/checkpoints/last.ckpt"]
+    assert main(["test", *shared, *last]) == 1
+    assert "is scored against 3. Add --model.num_classes 2.\n" in capfd.readouterr().err
+    assert main(["test", *shared, *last, "--model.num_classes", "2"]) == 0, capfd.readouterr().err
+    assert "model.num_classes" not in capfd.readouterr().err  # it is what was asked
+    assert json.loads(Path("runs/redo_lfw/test_0/results.json").read_text())["metrics"]["test/iou"] > 0
+
+
 def test_the_unlabelled_preset_takes_a_limit_for_small_regions(capfd: pytest.CaptureFixture[str]) -> None:
     configs = ["--config", str(CONFIGS / "redo_cmnist.yaml"), "--config", str(PRESETS / "unlabelled.yaml")]
     limit = "--trainer.callbacks.smallest_region=0.01"

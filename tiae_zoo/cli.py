@@ -38,6 +38,7 @@ from tiae_zoo.launch.checkpoint import (
     differences,
     find_checkpoint,
     follow_channels,
+    follow_classes,
     misfit,
     refuse_mismatch,
     refuse_nameless,
@@ -192,8 +193,10 @@ class ZooCLI(LightningCLI):
             refuse_untrained(verb)
 
     def before_instantiate_classes(self) -> None:
-        """Reserve the run's folder before any data is touched."""
+        """Set what is asked of a checkpoint, not stored in it, and reserve the run's folder before data is touched."""
         options = self.config[self.subcommand]
+        if self.stored:  # in force by now
+            follow_classes(self.asked, options)
         self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
         if not options.trainer.fast_dev_run and is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))

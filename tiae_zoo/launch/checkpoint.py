@@ -158,7 +158,8 @@ def restored(kind: type[Method], path: Path) -> Method:
 def differences(stored: dict[str, Any], asked: Namespace, used: Namespace) -> list[str]:
     """Return a line for each model argument that differs between the checkpoint and what was asked.
 
-    LightningCLI lets the checkpoint's values win without a word. Only the image size follows the data.
+    LightningCLI lets the checkpoint's values win without a word. Only the image size follows the data, and the
+    classes follow what was asked.
 
     Args:
         stored: the checkpoint's hyper-parameters.
@@ -193,6 +194,19 @@ def follow_channels(stored: dict[str, Any], asked: Namespace, options: Namespace
     wanted = (asked.get("data") or Namespace()).get("init_args") or Namespace()
     if channels is not None and "channels" in (data.get("init_args") or ()) and "channels" not in wanted:
         data.init_args.channels = channels
+
+
+def follow_classes(asked: Namespace, options: Namespace) -> None:
+    """Score a checkpoint's regions against as many classes as were asked for: its weights know of regions alone.
+
+    Args:
+        asked: what config files and command line give, without defaults.
+        options: the options in force; changed.
+    """
+    wanted = (asked.get("model") or Namespace()).get("init_args") or Namespace()
+    arguments = options.model.get("init_args") or Namespace()
+    if "num_regions" in arguments and "num_classes" in arguments and wanted.get("num_classes") is not None:
+        arguments.num_classes = wanted.num_classes
 
 
 def refuse_other_size(model: LightningModule, path: str | None, stored: dict[str, Any]) -> None:
@@ -240,9 +254,13 @@ def refuse_mismatch(model: LightningModule, data: LightningDataModule | None, st
         )
     classes = getattr(data, "num_classes", None)
     if isinstance(model, Segmenter) and getattr(data, "scored", False) and classes != model.num_classes:
+        way = f"Add --model.num_classes {classes}"
+        if not stored:
+            way += ", and --model.num_regions to find as many regions"
+        elif "num_regions" not in model.hparams:  # its regions are the classes
+            way = "Choose other data, or another checkpoint"
         raise UserError(
-            f"The data's masks have {classes} classes, and the model is scored against {model.num_classes}. "
-            f"Add --model.num_classes {classes}, and --model.num_regions to find as many regions."
+            f"The data's masks have {classes} classes, and the model is scored against {model.num_classes}. {way}."
         )
 
 
