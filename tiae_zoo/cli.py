@@ -29,6 +29,7 @@ import tiae_zoo.methods  # noqa: F401  (importing makes the short class names kn
 from tiae_zoo import __version__, results, runs
 from tiae_zoo.benchmark import table
 from tiae_zoo.callbacks.interruption import Interruption
+from tiae_zoo.callbacks.mask_average import AVERAGED
 from tiae_zoo.callbacks.per_image_scores import PerImageScores
 from tiae_zoo.callbacks.random_state import RandomState
 from tiae_zoo.callbacks.step_count import StepCount
@@ -53,6 +54,7 @@ from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
 from tiae_zoo.launch.restarts import restart_if_collapsed
 from tiae_zoo.messages import UserError
+from tiae_zoo.metrics.segmentation import PROTOCOLS
 from tiae_zoo.networks.layers import weights_to_be_loaded
 from tiae_zoo.trainer import ZooTrainer
 
@@ -104,6 +106,9 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     # each verb has a folder of its own, so the folder always differs from the checkpoint's
     warnings.filterwarnings("ignore", message=r"The dirpath has changed from .*")
+    # computed from what all processes have seen; figures of one's own keep the advice
+    scores = rf"(?:{'|'.join(PROTOCOLS)})(?:{AVERAGED})?|smallest_region"
+    warnings.filterwarnings("ignore", message=rf"It is recommended to use `self\.log\('(?:val|test)/(?:{scores})'")
     advice = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     advice.addFilter(lambda record: not record.getMessage().startswith("💡 Tip"))
 
