@@ -173,6 +173,10 @@ def mistaken(what: str) -> dict[str, object]:
             return official | {"options": argparse.Namespace(nMasks=torch.ones(2))}
         case "one region":
             return {"netGenX": archive(regions=1)["netGenX"]}
+        case "no numbers":
+            return {"netEncM": networks["netEncM"] | {"psp.0.1.bias": torch.tensor([float("nan")])}}
+        case "an infinite number":
+            return {"netEncM": networks["netEncM"] | {"psp.1.1.bias": torch.tensor([float("inf")])}}
         case "text for a tensor":
             return {"netEncM": networks["netEncM"] | {"psp.0.1.bias": "text"}}
         case "text for a network":
@@ -197,6 +201,8 @@ def mistaken(what: str) -> dict[str, object]:
         ("options of other networks", "its option nMasks is 3, but its networks have num_regions=2"),
         ("an option that cannot be", "its option nMasks cannot be tensor"),
         ("one region", "it has a single region, the whole image"),
+        ("no numbers", "there is nan or inf in mask_network.pyramid.projections.0.bias"),
+        ("an infinite number", "there is nan or inf in mask_network.pyramid.projections.1.bias"),
         ("text for a tensor", "its netEncM has a str under 'psp.0.1.bias', not a named tensor"),
         ("text for a network", "its netEncM is one str instead of named tensors"),
         ("too few blocks", "the discriminator D: there are only blocks for images of 4 px"),

@@ -68,15 +68,20 @@ def refuse_broken_weights(trainer: Trainer, weights: Mapping[str, Any]) -> None:
     Raises:
         UserError: some of them are infinite or not a number.
     """
+    if wrong := broken(weights):
+        raise diverged(trainer, f"{len(wrong)} of {len(weights)} tensors of weights, {wrong[0]} first, hold nan or inf")
+
+
+def broken(weights: Mapping[str, Any]) -> list[str]:
+    """Return the names of those that are infinite or not a number somewhere."""
     finite = {
         name: value.isfinite().all()
         for name, value in weights.items()
         if isinstance(value, Tensor) and value.is_floating_point()
     }
     if not finite or torch.stack(list(finite.values())).all():  # a GPU is waited for once
-        return
-    wrong = [name for name, good in finite.items() if not good]
-    raise diverged(trainer, f"{len(wrong)} of {len(finite)} tensors of weights, {wrong[0]} first, hold nan or inf")
+        return []
+    return [name for name, good in finite.items() if not good]
 
 
 def diverged(trainer: Trainer, wrong: str) -> UserError:

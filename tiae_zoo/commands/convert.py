@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiae_zoo.messages import UserError
+from tiae_zoo.messages import UserError, listed
 
 if TYPE_CHECKING:
     from tiae_zoo.methods import ReDO
@@ -112,8 +112,9 @@ def load(method: ReDO, state: dict[str, Any], named: str) -> None:
     A network that was trained without attention is the same as one whose attention's gate is closed, as it is at first.
 
     Raises:
-        UserError: a tensor is missing, left over or of another shape.
+        UserError: a tensor is missing, left over, of another shape, or holds what is no number.
     """
+    from tiae_zoo.callbacks.divergence_guard import broken
     from tiae_zoo.networks.layers import SelfAttention
 
     own = method.state_dict()
@@ -136,6 +137,11 @@ def load(method: ReDO, state: dict[str, Any], named: str) -> None:
         raise UserError(
             f"{named} cannot be converted: {'; '.join(wrong[:3])}{rest}. Give archives of the authors' networks as "
             "they were published: three residual blocks in F, square images."
+        )
+    if spoilt := broken(state):
+        raise UserError(
+            f"{named} cannot be converted: there is nan or inf in {listed(spoilt, most=3)}. "
+            "Give weights of a training that has not diverged."
         )
     method.load_state_dict(own | state)
 
