@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,23 @@ def test_damaged_files_are_told(zoo: Zoo, content: bytes) -> None:
     outcome = zoo("convert", "redo", "nets.pth")
     assert outcome.status == 1
     assert "nets.pth is no weight archive" in outcome.err
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9999])
+def test_a_download_that_broke_off_is_told(zoo: Zoo, zipped: bool, share: float) -> None:
+    torch.save(archive(), "whole.pth", _use_new_zipfile_serialization=zipped)
+    whole = Path("whole.pth").read_bytes()
+    Path("nets.pth").write_bytes(whole[: int(share * len(whole))])
+    outcome = zoo("convert", "redo", "nets.pth")
+    assert outcome.status == 1
+    assert "it is damaged or incomplete, as after a download that broke off. Give a NAME_nets_state.pth" in outcome.err
+
+
+def test_a_whole_file_of_another_program_is_not_told_as_damaged(zoo: Zoo) -> None:
+    with zipfile.ZipFile("letter.docx", "w") as letter:
+        letter.writestr("word/document.xml", "Dear reader")
+    assert "it is no file of PyTorch" in zoo("convert", "redo", "letter.docx").err
 
 
 def test_nothing_is_overwritten(zoo: Zoo) -> None:

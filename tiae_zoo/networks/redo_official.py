@@ -8,6 +8,7 @@ code of the file.
 from __future__ import annotations
 
 import argparse
+import pickle
 import re
 import tarfile
 from collections.abc import Callable
@@ -41,6 +42,10 @@ _SHARED: dict[str, type | tuple[type, ...]] = {
 }
 """The options that all archives of one training have in common; others, as the iteration, change in its course."""
 _ARGUMENTS = {"nMasks": "num_regions", "nz": "dim_z"}
+
+# the first bytes of PyTorch's files: since version 1.6, with the name of the first entry close by, and before
+_ZIP, _FIRST_ENTRY = b"PK\x03\x04", b"/data.pkl"
+_OLD = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)
 
 _SPECTRAL = {
     "weight_orig": "parametrizations.weight.original",
@@ -139,10 +144,15 @@ def _shared_options(options: Any) -> dict[str, Any]:
 
 
 def _read_plain(file: IO[bytes]) -> Any:
+    head = file.read(256)
+    file.seek(0)
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # the options of the training
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # the reader may stumble over anything in a damaged file
+        begins_well = head.startswith(_OLD) or (head.startswith(_ZIP) and _FIRST_ENTRY in head)
+        if begins_well and not isinstance(error, pickle.UnpicklingError):  # which code in the file raises
+            raise NotAnArchiveError("it is damaged or incomplete, as after a download that broke off") from error
         raise NotAnArchiveError("it is no file of PyTorch that can be read without running code from it") from error
 
 
