@@ -18,6 +18,7 @@ from tests.fakes import write_lfw
 from tests.fakes.official_redo import archive
 from tiae_zoo.methods import ReDO
 
+ON_CPU = ("--trainer.accelerator", "cpu", "--data.num_workers", "0", "--trainer.precision", "32-true")
 OPTIONS = argparse.Namespace(nMasks=2, nz=5, temperature=1)
 
 
@@ -61,10 +62,8 @@ def test_a_converted_checkpoint_is_scored(zoo: Zoo, tmp_path: Path) -> None:
     write_lfw(tmp_path)
     torch.save(archive(), "nets.pth")
     assert zoo("convert", "redo", "nets.pth").status == 0
-    outcome = zoo(
-        *("test", "--config", "configs/redo_lfw.yaml", "--ckpt_path", "nets.ckpt", "--data.root", str(tmp_path)),
-        *("--trainer.accelerator", "cpu", "--data.num_workers", "0", "--trainer.precision", "32-true"),
-    )
+    command = ("test", "--config", "configs/redo_lfw.yaml", "--ckpt_path", "nets.ckpt")
+    outcome = zoo(*command, *ON_CPU, "--data.root", str(tmp_path))
     assert outcome.status == 0, outcome.err
     assert "test/iou" in outcome.out
 
@@ -80,11 +79,33 @@ def test_networks_come_alone_or_in_several_archives(zoo: Zoo, each: tuple[str, .
     assert ("Score it" in outcome.out) == ("netEncM" in each)
 
 
-def test_only_two_regions_are_scored_as_faces(zoo: Zoo) -> None:
-    torch.save(archive(regions=3), "nets.pth")
+@pytest.mark.parametrize(
+    ("regions", "dataset", "told"),
+    [
+        (2, None, ["redo_lfw.yaml"]),
+        (2, "flowers", ["redo_flowers.yaml"]),
+        (3, None, ["redo_lfw.yaml --model.num_classes 2", "redo_cmnist.yaml"]),
+        (3, "cmnist", ["redo_cmnist.yaml"]),
+        (3, "of my own", ["redo_lfw.yaml --model.num_classes 2", "redo_cmnist.yaml"]),
+    ],
+)
+def test_the_commands_told_score_as_many_classes_as_the_data_has(
+    zoo: Zoo, regions: int, dataset: str | None, told: list[str]
+) -> None:
+    torch.save({**archive(regions=regions), "options": argparse.Namespace(dataset=dataset)}, "nets.pth")
     outcome = zoo("convert", "redo", "nets.pth")
     assert outcome.status == 0, outcome.err
-    assert "Score it" not in outcome.out
+    commands = [line.partition(": tiae-zoo ")[2] for line in outcome.out.splitlines() if line.startswith("Score it")]
+    assert commands == [f"test --config configs/{config} --ckpt_path nets.ckpt" for config in told]
+
+
+def test_three_regions_are_scored_against_two_classes(zoo: Zoo, tmp_path: Path) -> None:
+    write_lfw(tmp_path)
+    torch.save({"netEncM": archive(regions=3)["netEncM"]}, "nets.pth")
+    command = zoo("convert", "redo", "nets.pth").out.partition("classes: tiae-zoo ")[2].splitlines()[0]
+    outcome = zoo(*command.split(), *ON_CPU, "--data.root", str(tmp_path))
+    assert outcome.status == 0, outcome.err
+    assert "test/iou" in outcome.out
 
 
 @pytest.mark.parametrize("dim_z", [15, 16])  # 45 numbers, and 48, which would be 2 times 24 as well

@@ -12,6 +12,9 @@ from tiae_zoo.messages import UserError, listed
 if TYPE_CHECKING:
     from tiae_zoo.methods import ReDO
 
+# data sets of the authors' program, each with a config redo_<name>, and the classes of their masks
+CLASSES = {"lfw": 2, "flowers": 2, "cub": 2, "cmnist": 3}
+
 DESCRIPTION = """\
 Turn weights published by a method's authors into a checkpoint for --ckpt_path.
 
@@ -36,21 +39,20 @@ def main(arguments: list[str]) -> int:
     output = options.output or Path(options.files[0].name.removesuffix(".gz").removesuffix(".tar")).with_suffix(".ckpt")
     if output.exists():
         raise UserError(f"{output} exists already and is not overwritten. Give another --output.")
-    method, trained = official_redo(options.files)
+    method, archive = official_redo(options.files)
     save(method, output)
-    print(told(method, trained, output))
+    print(told(method, archive, output))
     return 0
 
 
-def official_redo(files: list[Path]) -> tuple[ReDO, list[str]]:
-    """Return ReDO with the weights of its authors' archives, and which of their networks these hold.
+def official_redo(files: list[Path]) -> tuple[ReDO, dict[str, Any]]:
+    """Return ReDO with the weights of its authors' archives, and what these hold.
 
     Raises:
         UserError: a file is no such archive, or two of them do not belong together.
     """
     from tiae_zoo.methods.redo import NARROWEST, ReDO  # loads PyTorch: seconds
     from tiae_zoo.networks.redo_official import (
-        NETWORKS,
         NotAnArchiveError,
         UnknownRegionsError,
         convert_official,
@@ -68,9 +70,8 @@ def official_redo(files: list[Path]) -> tuple[ReDO, list[str]]:
     except NotAnArchiveError as error:
         raise UserError(f"{named} cannot be converted: {error}. Give unchanged archives of one training.") from error
     method = ReDO(**(NARROWEST | found))  # networks that no archive holds stay untrained: as small as they can be
-    trained = [network for network in NETWORKS if network in archive]
     load(method, convert_official(archive), named)
-    return method, trained
+    return method, archive
 
 
 def read_all(files: list[Path]) -> dict[str, Any]:
@@ -162,16 +163,31 @@ def save(method: ReDO, path: Path) -> None:
         raise UserError(f"{path} cannot be written ({error.strerror}). Give another --output.") from error
 
 
-def told(method: ReDO, trained: list[str], output: Path) -> str:
+def told(method: ReDO, archive: dict[str, Any], output: Path) -> str:
     """Return what was converted, what was not, and how to go on."""
     from tiae_zoo.networks.redo_official import NETWORKS
 
     arguments = ", ".join(
         f"{name} {method.hparams[name]}" for name in ("num_regions", "image_size", "mask_width", "dim_z")
     )
-    lines = [f"Wrote {output}: ReDO, {arguments}", f"Read: {', '.join(NETWORKS[network] for network in trained)}"]
-    if untrained := [text for network, text in NETWORKS.items() if network not in trained]:
+    read = [text for network, text in NETWORKS.items() if network in archive]
+    lines = [f"Wrote {output}: ReDO, {arguments}", f"Read: {', '.join(read)}"]
+    if untrained := [text for text in NETWORKS.values() if text not in read]:
         lines.append(f"Untrained, because no archive holds them: {', '.join(untrained)}")
-    if "netEncM" in trained and method.num_regions == 2:  # LFW's faces and what is around them
-        lines.append(f"Score it: tiae-zoo test --config configs/redo_lfw.yaml --ckpt_path {output}")
+    if "netEncM" in archive:
+        lines += scoring(method.num_regions, archive["options"].get("dataset"), output)
     return "\n".join(lines)
+
+
+def scoring(regions: int, dataset: str | None, output: Path) -> list[str]:
+    """Return commands that score the masks: with the data they were trained on, or with some if that is not told."""
+    likely = ["lfw"] if regions == 2 else ["lfw", "cmnist"]
+    lines = []
+    for name in [dataset] if dataset in CLASSES else likely:
+        classes = CLASSES[name]
+        option = "" if classes == regions else f" --model.num_classes {classes}"
+        lines.append(
+            f"Score it against {classes} classes: "
+            f"tiae-zoo test --config configs/redo_{name}.yaml{option} --ckpt_path {output}"
+        )
+    return lines
