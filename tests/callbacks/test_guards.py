@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,8 +46,9 @@ class Halves(Segmenter):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(method: Segmenter, *callbacks: Callback, epochs: int = 4, sanity: int = 0) -> Trainer:
+def fit(method: Segmenter, *callbacks: Callback, epochs: int = 4, sanity: int = 0, **options: Any) -> Trainer:
     trainer = Trainer(
+        **options,
         max_epochs=epochs,
         accelerator="cpu",
         logger=False,
@@ -179,6 +181,28 @@ def test_no_checkpoint_is_written_of_weights_that_finite_losses_broke(tmp_path: 
     with pytest.raises(UserError, match=r"1 of 1 tensors of weights, weight first, hold nan or inf at step 5\."):
         fit(BrokenGradient(share=0.5), keeper, DivergenceGuard())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("keeper", "precision", "end"),
+    [
+        ([], "32-true", "at step 12. Lower the learning rates."),
+        ([], "bf16-mixed", "at step 12. Lower the learning rates, or train with --trainer.precision 32-true."),
+        ([{}], "32-true", "at step 12. The checkpoints written so far are from before. Lower the learning rates."),
+        ([{"every_n_epochs": 9}], "32-true", "at step 12. Lower the learning rates."),  # none was due
+        ([{"save_weights_only": True}], "32-true", "at step 12. Lower the learning rates."),  # nobody looked at them
+    ],
+)
+def test_only_what_helps_is_advised(keeper: list[dict[str, Any]], precision: Any, end: str, tmp_path: Path) -> None:
+    keepers = [ModelCheckpoint(dirpath=tmp_path, **options) for options in keeper]
+    with pytest.raises(UserError) as raised:
+        fit(
+            Halves(share=0.5, turn=11, loss=float("nan")),
+            *keepers,
+            DivergenceGuard(every_n_batches=1),
+            precision=precision,
+        )
+    assert str(raised.value).endswith(end)
 
 
 @pytest.mark.parametrize("method", [Halves(share=0.5, turn=1, loss=float("nan")), BrokenGradient(share=0.5)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tiae_zoo.messages import UserError
@@ -85,8 +86,16 @@ def broken(weights: Mapping[str, Any]) -> list[str]:
 
 
 def diverged(trainer: Trainer, wrong: str) -> UserError:
-    """Return the error to raise."""
+    """Return the error to raise; it says only what is true of this training."""
+    looked_after = [
+        keeper
+        for keeper in trainer.checkpoint_callbacks
+        if isinstance(keeper, ModelCheckpoint) and not keeper.save_weights_only
+    ]
+    written = any(keeper.best_model_path or keeper.last_model_path for keeper in looked_after)
+    before = " The checkpoints written so far are from before." if written else ""
+    exact = trainer.precision in ("32-true", "64-true")
+    way = "" if exact else ", or train with --trainer.precision 32-true"
     return UserError(
-        f"The training has diverged: {wrong} at step {trainer.global_step}. The checkpoints written so far are from "
-        "before. Lower the learning rates, or train with --trainer.precision 32-true."
+        f"The training has diverged: {wrong} at step {trainer.global_step}.{before} Lower the learning rates{way}."
     )
