@@ -142,6 +142,8 @@ def summary(folder: Path) -> str:
     last = folder / "checkpoints" / "last.ckpt"
     if last.is_file():
         lines.append(f"Last checkpoint: {last}")
+    if record.get("collapsed"):  # its weights are good for nothing
+        return "\n".join(lines)
     if best:
         lines.append(f"Score it: tiae-zoo test --ckpt_path {shlex.quote(str(folder / best))}")
     elif last.is_file():  # nothing was scored

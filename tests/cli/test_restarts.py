@@ -21,6 +21,7 @@ GUARDED = (
     "--trainer.callbacks.from_step",
     "0",
 )
+BEST = ("--trainer.callbacks.monitor", "val/smallest_region", "--trainer.callbacks.mode", "max")
 
 
 @pytest.fixture
@@ -50,6 +51,17 @@ def test_seeds_are_tried_until_one_does_not_collapse(zoo: Zoo) -> None:
     assert [config["seed_everything"] for config in configs] == [0, 1, 2]
     assert all(Path("runs/toy", run, "checkpoints", "last.ckpt").is_file() for run in runs)  # nothing is lost
     assert "Starting anew (2 of 3)" in outcome.err
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("keeper", [[], ["--trainer.callbacks+=ModelCheckpoint", *BEST]])
+def test_no_attempt_that_collapsed_is_to_be_scored_or_used(zoo: Zoo, keeper: list[str]) -> None:
+    outcome = zoo("fit", "--config", "toy.yaml", *GUARDED, *keeper)
+    assert outcome.status == 0, outcome.err
+    assert outcome.out.count("Last checkpoint: ") == 3
+    advice = [line for line in outcome.out.splitlines() if line.startswith(("Score it", "Use it"))]
+    assert len(advice) == 1
+    assert "fit_2" in advice[0]
 
 
 @pytest.mark.usefixtures("in_process")
