@@ -52,6 +52,15 @@ def test_fit_then_test(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
+def test_a_checkpoint_is_named_after_the_figure_it_was_chosen_by(config: Path) -> None:
+    for callback in yaml.safe_load(config.read_text())["trainer"]["callbacks"]:
+        options = callback.get("init_args", {})
+        if monitor := options.get("monitor"):
+            figure = monitor.removeprefix("val/").removesuffix("_dataset")
+            assert f"-{figure}{{{monitor}:" in options["filename"]
+
+
+@pytest.mark.parametrize("config", METHOD_CONFIGS, ids=lambda path: path.stem)
 def test_begins_by_saying_what_it_is(config: Path) -> None:
     first = config.read_text().splitlines()[0]
     assert first.startswith("# ")
