@@ -122,8 +122,11 @@ def as_checkpoint(name: str) -> Path:
         key: value.float() if value.is_floating_point() else value
         for key, value in load_file(fetch_weights(name)).items()
     }
-    if entry["networks"]:  # the others stay untrained
-        state = build(entry).state_dict() | state
+    untrained = []
+    if entry["networks"]:
+        whole = build(entry).state_dict()
+        untrained = sorted({key.partition(".")[0] for key in whole} - set(entry["networks"]))
+        state = whole | state
     content = {
         "state_dict": state,
         "hyper_parameters": {
@@ -132,6 +135,7 @@ def as_checkpoint(name: str) -> Path:
             **entry["arguments"],
         },
         **({"region_classes": entry["region_classes"]} if "region_classes" in entry else {}),
+        "untrained": untrained,
         "pytorch-lightning_version": lightning.pytorch.__version__,
         "epoch": 0,
         "global_step": 0,

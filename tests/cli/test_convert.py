@@ -77,6 +77,8 @@ def test_networks_come_alone_or_in_several_archives(zoo: Zoo, each: tuple[str, .
     assert outcome.status == 0, outcome.err
     assert converted().num_regions == 2
     assert ("Score it" in outcome.out) == ("netEncM" in each)
+    redrawn = any(title.startswith("region") for title in converted().gallery({"image": torch.rand(1, 3, 128, 128)}))
+    assert redrawn == ("netGenX" in each)
 
 
 @pytest.mark.parametrize(

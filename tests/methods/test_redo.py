@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tests.quiet import quiet_trainer
+from tiae_zoo.checkpoints import load_model
 from tiae_zoo.methods import ReDO
 
 SMALL: dict[str, Any] = {
@@ -160,3 +163,17 @@ def test_the_truth_is_drawn_by_its_own_classes() -> None:
     mask = torch.tensor([0, 1, 255]).repeat(1, 32, 11)[:, :, :32]
     truth = method.gallery({"image": torch.rand(1, 3, 32, 32), "mask": mask})["truth"]
     assert truth[0, 0, 0, :3].tolist() == [0, 1, 0.5]
+
+
+def test_generators_that_no_file_held_draw_nothing_until_they_are_trained(tmp_path: Path) -> None:
+    method = load_model("redo_lfw_32")  # F alone
+    batch = {"image": torch.rand(1, 3, 32, 32)}
+    assert list(method.gallery(batch)) == ["input", "mask 1"]
+    trainer = quiet_trainer(max_steps=2)
+    trainer.strategy.connect(method)
+    trainer.save_checkpoint(tmp_path / "again.ckpt")
+    assert list(ReDO.load_from_checkpoint(tmp_path / "again.ckpt").gallery(batch)) == ["input", "mask 1"]
+    trainer.fit(method, DataLoader([{"image": torch.rand(3, 32, 32)} for _ in range(2)], 2))
+    assert len(method.gallery(batch)) == 6
+    trainer.save_checkpoint(tmp_path / "trained.ckpt")
+    assert len(ReDO.load_from_checkpoint(tmp_path / "trained.ckpt").gallery(batch)) == 6

@@ -145,6 +145,7 @@ def load(method: ReDO, state: dict[str, Any], named: str) -> None:
             "Give weights of a training that has not diverged."
         )
     method.load_state_dict(own | state)
+    method.untrained = sorted({key.partition(".")[0] for key in own} - networks)
 
 
 def save(method: ReDO, path: Path) -> None:

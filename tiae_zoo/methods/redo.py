@@ -16,6 +16,7 @@ from tiae_zoo.objectives import hinge_discriminator_loss
 
 Redraw = Literal["all", "one"]
 NARROWEST = {"mask_width": 4, "generator_width": 1, "discriminator_width": 1}  # channels: every layer has some
+UNTRAINED = "untrained"  # in checkpoints
 
 
 class ReDO(Segmenter):
@@ -47,6 +48,9 @@ class ReDO(Segmenter):
         mask_lr: learning rate of F (section 4).
         mask_weight_decay: weight decay of F, which has no spectral normalisation (supplementary).
         init_gain: gain of the orthogonal initialisation (supplementary: about 0.8 to 1).
+
+    Attributes:
+        untrained: networks that the file of weights did not hold, such as `generators`.
 
     Raises:
         ValueError: `image_size` is not a power of two of at least 32, there are fewer than two regions, `redraw` is
@@ -85,6 +89,7 @@ class ReDO(Segmenter):
         self.automatic_optimization = False  # two players: each moves in every step
         self.dim_z, self.lambda_z, self.redraw = dim_z, lambda_z, redraw
         self.lr, self.mask_lr, self.mask_weight_decay = lr, mask_lr, mask_weight_decay
+        self.untrained: list[str] = []
         self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain)
         self.generators = nn.ModuleList(
             RegionGenerator(image_size, generator_width, dim_z, image_channels, init_gain) for _ in range(num_regions)
@@ -199,11 +204,25 @@ class ReDO(Segmenter):
             Adam(self.discriminator.parameters(), lr=self.lr, betas=betas, fused=True),
         ]
 
+    def on_train_start(self) -> None:
+        """Train all networks."""
+        self.untrained = []
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep, beside the class of each region, which networks are untrained."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[UNTRAINED] = self.untrained
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take from a checkpoint what :meth:`on_save_checkpoint` kept."""
+        super().on_load_checkpoint(checkpoint)
+        self.untrained = checkpoint.get(UNTRAINED, [])
+
     @torch.no_grad()
     def gallery(self, batch: Batch) -> dict[str, Tensor]:
         """Return the columns of Figure 2: input, truth, masks, and each region redrawn twice; z is one for the column.
 
-        Each column is (B, 1 or C, S, S) in [0, 1].
+        Each column is (B, 1 or C, S, S) in [0, 1]. Untrained generators, which would draw noise, draw nothing.
         """
         columns = {"input": batch["image"]}
         if "mask" in batch:
@@ -212,6 +231,8 @@ class ReDO(Segmenter):
         masks = self.mask_network(images)
         for k in range(1 if self.num_regions == 2 else 0, self.num_regions):
             columns[f"mask {k}"] = masks[:, k : k + 1]
+        if "generators" in self.untrained:
+            return columns
         generator = torch.Generator().manual_seed(0)  # the same z in every picture of a run
         for k in range(self.num_regions):
             for draw in range(2):
