@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 from lightning.pytorch import seed_everything
 from tiny_methods import Described, Gains, PatternData, Plain, trainer
 
+from tests.processes import run_python
 from tiae_zoo.__main__ import main
 from tiae_zoo.callbacks import DescriptorProbe
 from tiae_zoo.metrics import probe_descriptors
@@ -168,11 +167,7 @@ def test_the_scores_reach_the_results_of_the_command_line(tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_two_processes_log_the_scores_of_one(tmp_path):
-    script = Path(__file__).with_name("two_process_probe.py")
-    run = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run_python(Path(__file__).with_name("two_process_probe.py"), tmp_path)
     expected = measure(tmp_path / "alone", Described())
     for rank in range(2):
         assert json.loads((tmp_path / f"{rank}.json").read_text()) == pytest.approx(expected)

@@ -1,7 +1,5 @@
 """The gallery in real training runs."""
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from lightning.pytorch import seed_everything
 from PIL import Image
 from tiny_methods import Plain, Shown, pictures, trainer
 
+from tests.processes import run_python
 from tiae_zoo.callbacks import Gallery
 
 
@@ -145,9 +144,5 @@ def test_impossible_numbers(numbers):
 
 @pytest.mark.slow
 def test_two_processes_write_one_picture(tmp_path):
-    script = Path(__file__).with_name("two_process_run.py")
-    run = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run_python(Path(__file__).with_name("two_process_run.py"), tmp_path)
     assert pictures(tmp_path) == ["descriptor_map.csv", "descriptor_map.png", "test.png", "val_000002.png"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from tests.callbacks.tiny_methods import Plain, Squares
+from tests.processes import run_python
 from tiae_zoo.callbacks import CollapseGuard, DivergenceGuard
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
@@ -141,11 +140,7 @@ def test_a_limit_that_no_regions_could_reach_is_refused() -> None:
 
 @pytest.mark.slow
 def test_several_processes_judge_all_their_images_together(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("two_process_guard.py")
-    run = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run_python(Path(__file__).with_name("two_process_guard.py"), tmp_path)
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert found[0]["smallest_region"] == pytest.approx(0.125)  # half of the one image in four
     assert [each["collapsed"] for each in found] == [False, False]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import RandomHorizontalFlip
 
+from tests.processes import run_python
 from tiae_zoo.callbacks.per_image_scores import PerImageScores, training_masks
 from tiae_zoo.data import MNIST, DataError, Flowers
 from tiae_zoo.data.backgrounds import NoiseBackgrounds
@@ -122,11 +121,7 @@ def test_training_masks_of_the_zoo_are_found_and_random_numbers_left_alone() -> 
 
 @pytest.mark.slow
 def test_several_processes_count_each_image_once(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("three_process_scores.py")
-    run = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run_python(Path(__file__).with_name("three_process_scores.py"), tmp_path)
     alone = PerImageScores()
     trainer(tmp_path / "alone", alone).test(Halves(), datamodule=HalfData(), verbose=False)
     assert rows(tmp_path) == rows(tmp_path / "alone")

@@ -8,16 +8,20 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import CONFIG
+from tests.processes import run_python
 
 ROOT = Path(__file__).parents[2]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def start(folder: Path, *options: str, verb: str = "fit") -> subprocess.Popen[str]:
     (folder / "toy.yaml").write_text(CONFIG, encoding="utf-8")
     command = [sys.executable, "-m", "tiae_zoo", verb, "--config", "toy.yaml", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
@@ -76,12 +80,10 @@ def test_an_error_in_several_processes_ends_them_all(tmp_path: Path) -> None:
 def test_redo_trains_in_two_processes_with_the_shipped_preset(tmp_path: Path) -> None:
     configs = [ROOT / "configs" / name for name in ("redo_lfw.yaml", "presets/ddp.yaml", "presets/debug.yaml")]
     narrow = ["--model.mask_width", "8", "--model.generator_width", "2", "--model.discriminator_width", "4"]
-    command = [sys.executable, "-m", "tiae_zoo", "fit", *(f"--config={path}" for path in configs), *narrow]
-    command += ["--data.image_size", "32", "--data.batch_size", "4", "--data.num_workers", "0"]
-    command += ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]  # two GPUs of the preset
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    options = [*(f"--config={path}" for path in configs), *narrow]
+    options += ["--data.image_size", "32", "--data.batch_size", "4", "--data.num_workers", "0"]
+    options += ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]  # two GPUs of the preset
+    done = run_python("-m", "tiae_zoo", "fit", *options, cwd=tmp_path, env=environment())
     results = json.loads((tmp_path / "runs/redo_lfw/fit_0/results.json").read_text(encoding="utf-8"))
     assert results["hardware"]["devices"] == 2
     assert results["hardware"]["strategy"] == "DDPStrategy"

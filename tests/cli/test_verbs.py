@@ -1,8 +1,6 @@
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import tiae_zoo
 import tiae_zoo.data
 import tiae_zoo.methods
 from tests.cli.conftest import Zoo
+from tests.processes import run_python
 from tiae_zoo.commands import COMMANDS
 from tiae_zoo.commands.list import inventory
 from tiae_zoo.shipped import shipped_configs
@@ -24,8 +23,7 @@ def test_light_verbs_import_neither_torch_nor_lightning(arguments: list[str]) ->
         "import sys; from tiae_zoo.__main__ import main; main(sys.argv[1:]);"
         "heavy = {'torch', 'lightning', 'numpy', 'jsonargparse', 'PIL'} & set(sys.modules); assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_python("-c", program, *arguments)
 
 
 def test_help_names_every_verb_and_gives_examples(zoo: Zoo) -> None:

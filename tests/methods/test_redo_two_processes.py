@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.processes import run_python
+
 SCRIPT = Path(__file__).parent / "two_processes.py"
 
 
 def fit(devices: int, redraw: str, file: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(devices), redraw, str(file)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run_python(SCRIPT, devices, redraw, file)
     loaded: dict[str, Any] = torch.load(file, weights_only=True)
     return loaded
 

@@ -2,8 +2,6 @@
 
 import math
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import torch
 from brute_force_matching import loop_best_scores, loop_confusion, loop_dataset_scores
 from torchmetrics import Metric
 
+from tests.processes import run_python
 from tiae_zoo.metrics import MatchedSegmentation
 
 NAMES = {"iou", "miou", "acc", "iou_dataset", "miou_dataset", "acc_dataset"}
@@ -180,16 +179,8 @@ def test_impossible_sizes(num_regions, num_classes):
 
 
 def test_two_processes_with_uneven_shares_equal_one(tmp_path):
-    worker = Path(__file__).with_name("two_processes.py")
-    run = subprocess.run(
-        [sys.executable, str(worker), str(tmp_path / "rendezvous")],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.count("equal") == 2
+    done = run_python(Path(__file__).with_name("two_processes.py"), tmp_path / "rendezvous")
+    assert done.stdout.count("equal") == 2
 
 
 @pytest.mark.gpu
