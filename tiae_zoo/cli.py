@@ -49,6 +49,7 @@ from tiae_zoo.launch.checkpoint import (
     refuse_weights_alone,
     stored_hyperparameters,
 )
+from tiae_zoo.launch.devices import refuse_missing_gpu
 from tiae_zoo.launch.diagnosis import explain, refuse_other_image_size, shortened
 from tiae_zoo.launch.placing import place_run, run_home
 from tiae_zoo.launch.processes import is_first_process, tell
@@ -202,6 +203,7 @@ class ZooCLI(LightningCLI):
         options = self.config[self.subcommand]
         if self.stored:  # in force by now
             follow_classes(self.asked, options)
+        refuse_missing_gpu(options.trainer)
         self.save_config_kwargs = {"asked": Namespace({key: deepcopy(options.get(key)) for key in SHARED})}
         if not options.trainer.fast_dev_run and is_first_process():
             self.run_folder = place_run(options, str(self.subcommand))

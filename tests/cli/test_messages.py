@@ -110,6 +110,17 @@ def test_nothing_to_train_is_told(zoo: Zoo) -> None:
     assert "No method was chosen. Give a --config, such as configs/quickstart.yaml" in zoo("fit").err
 
 
+@pytest.mark.parametrize("options", [["--trainer.accelerator", "gpu"], ["--config", "presets/ddp"]])
+def test_a_missing_gpu_is_told(zoo: Zoo, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for accelerator in ("CUDAAccelerator", "MPSAccelerator"):
+        monkeypatch.setattr(f"lightning.pytorch.accelerators.{accelerator}.is_available", lambda: False)
+    outcome = zoo("fit", "--config", "quickstart", *options)
+    assert outcome.status == 1
+    assert "presets/ddp, and PyTorch finds none on this machine. Leave the preset out, or add" in outcome.err
+    assert "--trainer.accelerator cpu --trainer.devices 1" in outcome.err
+    assert not Path("runs").exists()
+
+
 def test_a_fault_of_the_program_keeps_its_traceback(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError, match="a fault of the program"):
         zoo("fit", "--config", "toy.yaml", "--model", "tests.cli.toys.BrokenMethod")
