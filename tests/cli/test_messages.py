@@ -39,6 +39,20 @@ CASES = {
     "behind a logger's name": (["--trainer.logger.name", "mine", "--model.width", "wide"], r"(?s)width.*int.*wide"),
     "behind a callback's": (["--trainer.callbacks.filename", "mine", "--model.width", "wide"], r"(?s)width.*int.*wide"),
     "class of a logger": (["--trainer.logger.class_path", "CSVLoger"], r"There is no logger 'CSVLoger'\. Did you mean"),
+    "option of another callback": (
+        ["--trainer.callbacks.num_images", "3"],
+        r"ModelCheckpoint has no argument 'num_images'\. An option reaches the last callback of the list alone; "
+        r"`tiae-zoo fit --trainer\.callbacks\.help ModelCheckpoint` lists",
+    ),
+    "option of an added callback": (
+        ["--trainer.callbacks+=Gallery", "--trainer.callbacks.mode", "max"],
+        r"Gallery has no argument 'mode'\. An option reaches the last",
+    ),
+    "value that could be a class": (
+        ["--trainer.callbacks.monitor", "val_score", "--trainer.callbacks.moode", "max"],
+        r"ModelCheckpoint has no argument 'moode'\. Did you mean 'mode'\?",
+    ),
+    "asked to be printed": (["--print_config", "--model.widht", "3"], r"ToyMethod has no argument 'widht'\."),
     "missing data": (["--data.missing", "true"], r"There are no pictures in nowhere\. Put some there\."),
     "missing device": (["--trainer.accelerator", "tpu"], r"torch_xla"),
     "checkpoint": (["--ckpt_path", "none.ckpt"], r"There is no checkpoint 'none\.ckpt'\. Give the path of a \.ckpt"),
@@ -81,6 +95,10 @@ FILES = {
     "logger": (
         "trainer: {logger: {class_path: CSVLoger}}",
         r"There is no logger 'CSVLoger'\. Did you mean 'CSVLogger'\?",
+    ),
+    "callback without a class": (
+        "trainer: {callbacks: [{init_args: {mode: min}}, {class_path: Gallery}]}",
+        r"bad\.yaml has 2 of trainer\.callbacks instead of 1, so that each needs its class_path, and one has none\.",
     ),
     "bare callback": (
         "trainer: {callbacks: Galery}",

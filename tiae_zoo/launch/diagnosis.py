@@ -16,7 +16,12 @@ from lightning.pytorch.loggers import Logger
 from tiae_zoo.launch.arguments import CONFIG_OPTIONS, option_values
 from tiae_zoo.messages import UserError, did_you_mean
 
-BASES: dict[str, type] = {"model": LightningModule, "data": LightningDataModule}
+BASES: dict[str, type] = {
+    "model": LightningModule,
+    "data": LightningDataModule,
+    "trainer.callbacks": Callback,
+    "trainer.logger": Logger,
+}
 KINDS = {"model": "method", "data": "data module", "trainer.callbacks": "callback", "trainer.logger": "logger"}
 NOISE = ("Does not validate against any", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
 BULLET = "- "  # of what was tried
@@ -44,7 +49,7 @@ def explain(arguments: list[str], message: str, verb_options: Iterable[str]) -> 
     classes: dict[str, type] = {}
     for given in all_given(arguments):
         if problem := _unknown(
-            given, classes, {*verb_options, "config", "model", "data", "trainer", "seed_everything"}
+            given, classes, {*verb_options, "config", "print_config", "model", "data", "trainer", "seed_everything"}
         ):
             return f"{problem} {_where_to_look(verb, given, classes)}"
     if "model" not in classes:
@@ -60,6 +65,10 @@ def explain(arguments: list[str], message: str, verb_options: Iterable[str]) -> 
 def _where_to_look(verb: str, given: Given, classes: dict[str, type]) -> str:
     top, _, rest = given.key.partition(".")
     if top not in BASES:
+        name, _, option = rest.partition(".")
+        if option not in ("", "class_path") and (last := classes.get(key := f"{top}.{name}")):
+            told = f"`tiae-zoo {verb} --{key}.help {last.__name__}` lists its own."
+            return f"An option reaches the last {KINDS[key]} of the list alone; {told}"
         return f"`tiae-zoo {verb} --help` lists them."
     if rest in ("", "class_path"):
         return "`tiae-zoo list` names those of the zoo; a class of your own is given by its import path."
@@ -155,15 +164,38 @@ def _unknown(given: Given, classes: dict[str, type], options: set[str]) -> str:
     if top in BASES:
         return _unknown_of_class(given, top, rest, classes)
     if top == "trainer" and rest:
-        name = rest.split(".")[0]
+        name, _, option = rest.partition(".")
         known = list(inspect.signature(Trainer).parameters)
         if name not in known:
             return f"The trainer has no option {name!r}.{did_you_mean(name, known)}"
-        base = {"callbacks": Callback, "logger": Logger}.get(name) if rest in (name, f"{name}.class_path") else None
-        for item in given.value if isinstance(given.value, list) else [given.value]:
-            wanted = item.get("class_path") if isinstance(item, Mapping) else item
-            if base and _is_name(wanted) and find_class(wanted, base) is None:
-                return _no_class(wanted, f"trainer.{name}", base)
+        if (key := f"trainer.{name}") in BASES:
+            return _unknown_of_class(given, key, option, classes) if option else _unknown_in_list(given, key, classes)
+    return ""
+
+
+def _unknown_in_list(given: Given, key: str, classes: dict[str, type]) -> str:
+    """Return a sentence on what is wrong with a list of callbacks or loggers; remembers the class of each and the last.
+
+    An item may leave out its class if the list before was as long: it has that of the item in its place there.
+    """
+    items = given.value if isinstance(given.value, list) else [given.value]
+    before = [place for place in classes if place.startswith(f"{key}[")]
+    if any(isinstance(item, Mapping) and "class_path" not in item for item in items):
+        if not isinstance(given.value, list) or len(items) == len(before):
+            return ""
+        return (
+            f"{given.source} has {len(items)} of {key} instead of {len(before)}, so that each needs its class_path, "
+            "and one has none."
+        )
+    for place in (key, *before):
+        classes.pop(place, None)
+    for number, item in enumerate(items):
+        wanted = item["class_path"] if isinstance(item, Mapping) else item
+        found = find_class(wanted, BASES[key]) if isinstance(wanted, str) else None
+        if found is not None:
+            classes[key] = classes[f"{key}[{number}]"] = found
+        elif _is_name(wanted):
+            return _no_class(wanted, key, BASES[key])
     return ""
 
 
