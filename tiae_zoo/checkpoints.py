@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
 MIRROR = "TIAE_ZOO_MIRROR"  # a folder or the beginning of a URL that has all files under their names: asked first
+FORMAT = 2  # of the checkpoints made of weights: those of another are not found any more
 
 
 def pretrained() -> list[dict[str, Any]]:
@@ -110,7 +111,7 @@ def as_checkpoint(name: str) -> Path:
         UserError: as :func:`fetch_weights`.
     """
     entry = find_pretrained(name)
-    digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()  # of weights and arguments
+    digest = hashlib.sha256(json.dumps([FORMAT, entry], sort_keys=True).encode()).hexdigest()
     path = weights_folder() / f"{name}-{digest[:12]}.ckpt"
     if path.is_file():
         return path
