@@ -76,6 +76,14 @@ def test_losses_are_the_equations(pictures: tuple[Tensor, Tensor, Tensor], regio
     assert float(loss) == pytest.approx(fake_part + real_part, rel=1e-4)
 
 
+def test_each_is_the_mean_of_one_over_the_regions(pictures: tuple[Tensor, Tensor, Tensor]) -> None:
+    images, _, z = pictures
+    method = ReDO(num_regions=3, redraw="each", **SMALL).eval()
+    alone = torch.tensor([[float(loss) for loss in method.generator_losses(images, z, region)] for region in range(3)])
+    together = torch.tensor([float(loss) for loss in method.generator_losses(images, z, None)])
+    torch.testing.assert_close(together, alone.mean(0), rtol=1e-4, atol=1e-5)
+
+
 def test_optimisers_follow_section_four() -> None:
     method = ReDO(lr=1e-4, mask_lr=1e-5, **SMALL)
     drawing, judging = method.configure_optimizers()
@@ -89,7 +97,7 @@ def test_optimisers_follow_section_four() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"redraw": "One"}, "'all' or 'one'"),
+        ({"redraw": "One"}, "'all', 'one' or 'each'"),
         ({"dim_z": 0}, "dim_z is the length of z"),
         ({"num_regions": 1}, "the whole image"),
         ({"mask_width": 3}, "mask_width is 3 channels. Set it to 4 or more"),

@@ -20,7 +20,7 @@ def fit(devices: int, redraw: str, file: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("redraw", ["all", "one"])
+@pytest.mark.parametrize("redraw", ["all", "one", "each"])
 def test_two_processes_equal_one(redraw: str, tmp_path: Path) -> None:
     one, two = (fit(devices, redraw, tmp_path / f"{devices}.pt") for devices in (1, 2))
     for name, weight in one["weights"].items():

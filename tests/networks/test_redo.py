@@ -62,6 +62,20 @@ def test_pictures_too_small_for_masks_are_refused() -> None:
         MaskNetwork(2, width=8)(torch.rand(1, 3, 20, 40))
 
 
+@pytest.mark.parametrize("num_regions", [2, 3])
+def test_centred_masks_gain_in_one_place_what_they_lose_in_another(num_regions: int) -> None:
+    network = MaskNetwork(num_regions, width=8, centred=True)
+    images = torch.rand(2, 3, 32, 50)
+    logits = network.logits(images)
+    torch.testing.assert_close(logits.mean((2, 3)), torch.zeros(2, num_regions), rtol=0, atol=1e-5)
+    torch.testing.assert_close(network(images), logits.softmax(1))
+    plain = MaskNetwork(num_regions, width=8)
+    plain.load_state_dict(network.state_dict(), strict=False)  # but the last bias: centring takes it out
+    plain.decoder[-1].bias.data.zero_()
+    uncentred = plain.logits(images)
+    torch.testing.assert_close(logits, uncentred - uncentred.mean((2, 3), keepdim=True), rtol=1e-4, atol=1e-5)
+
+
 def test_two_masks_are_one_sigmoid_and_its_complement() -> None:
     network = MaskNetwork(2, width=8)
     masks = network(torch.rand(1, 3, 32, 32))

@@ -14,7 +14,7 @@ from tiae_zoo.methods.base import Batch, Segmenter, mask_picture
 from tiae_zoo.networks.redo import INIT_GAIN, Discriminator, LatentEncoder, MaskNetwork, RegionGenerator
 from tiae_zoo.objectives import hinge_discriminator_loss
 
-Redraw = Literal["all", "one"]
+Redraw = Literal["all", "one", "each"]
 NARROWEST = {"mask_width": 4, "generator_width": 1, "discriminator_width": 1}  # channels: every layer has some
 UNTRAINED = "untrained"  # in checkpoints
 
@@ -43,7 +43,9 @@ class ReDO(Segmenter):
         lambda_z: weight of the recovery of z: 5 (supplementary).
         redraw: "all" redraws every region in turn, each in an image of its own, and recovers all z from the sum of the
             generated regions, as the authors' program does; "one" redraws a single region drawn uniformly for the step
-            and recovers its z from the redrawn image, as the paper says (section 3.3).
+            and recovers its z from the redrawn image, as the paper says (section 3.3); "each" (ours) redraws every
+            region in turn and recovers its z from the image it is redrawn in: the mean of "one" over the regions.
+        centred_masks: take from F's scores of a region their mean over the image (ours), see :class:`MaskNetwork`.
         lr: learning rate of G, d and D (section 4).
         mask_lr: learning rate of F (section 4).
         mask_weight_decay: weight decay of F, which has no spectral normalisation (supplementary).
@@ -54,7 +56,7 @@ class ReDO(Segmenter):
 
     Raises:
         ValueError: `image_size` is not a power of two of at least 32, there are fewer than two regions, `redraw` is
-            neither word, z has no length, or a network is narrower than `NARROWEST`.
+            none of the words, z has no length, or a network is narrower than `NARROWEST`.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class ReDO(Segmenter):
         dim_z: int = 32,
         lambda_z: float = 5.0,
         redraw: Redraw = "all",
+        centred_masks: bool = False,
         lr: float = 1e-4,
         mask_lr: float = 1e-5,
         mask_weight_decay: float = 1e-4,
@@ -77,7 +80,7 @@ class ReDO(Segmenter):
         if num_regions < 2:
             raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
         if redraw not in get_args(Redraw):
-            raise ValueError(f"redraw={redraw!r} is unknown. Set it to 'all' or 'one'.")
+            raise ValueError(f"redraw={redraw!r} is unknown. Set it to 'all', 'one' or 'each'.")
         if dim_z < 1:
             raise ValueError(f"dim_z is the length of z, not {dim_z}. Set it to 1 or more.")
         widths = (mask_width, generator_width, discriminator_width)
@@ -90,7 +93,7 @@ class ReDO(Segmenter):
         self.dim_z, self.lambda_z, self.redraw = dim_z, lambda_z, redraw
         self.lr, self.mask_lr, self.mask_weight_decay = lr, mask_lr, mask_weight_decay
         self.untrained: list[str] = []
-        self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain)
+        self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain, centred_masks)
         self.generators = nn.ModuleList(
             RegionGenerator(image_size, generator_width, dim_z, image_channels, init_gain) for _ in range(num_regions)
         )
@@ -139,10 +142,15 @@ class ReDO(Segmenter):
 
     def generator_losses(self, images: Tensor, z: Tensor, region: int | None) -> tuple[Tensor, Tensor]:
         """Return the adversarial loss of F and G and the mean squared error of the recovered z, both 0-d."""
-        redrawn, seen = self.redraw_images(images, self.mask_network(images), z, region)
-        recovered = self.encoder(seen)
+        masks = self.mask_network(images)
+        redrawn, seen = self.redraw_images(images, masks, z, region)
         if region is not None:
-            recovered, z = recovered[:, region], z[:, region]
+            recovered, z = self.encoder(seen)[:, region], z[:, region]
+        elif self.redraw == "each":
+            every = self.encoder(redrawn).unflatten(0, masks.shape[:2])  # (B, redrawn region, region, dim_z)
+            recovered = every.diagonal(dim1=1, dim2=2).transpose(1, 2)
+        else:
+            recovered = self.encoder(seen)
         return -self.discriminator(redrawn).mean(), (recovered - z).square().mean()
 
     def discriminator_loss(self, images: Tensor, z: Tensor, region: int | None, real: Tensor) -> Tensor:

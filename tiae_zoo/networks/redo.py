@@ -76,18 +76,25 @@ class MaskNetwork(nn.Module):
         width: channels of the residual blocks, at least 4.
         image_channels: channels of the image.
         init_gain: gain of the orthogonal initialisation.
+        centred: take from each region's scores their mean over the image, ahead of the softmax. A region that gains
+            somewhere loses elsewhere then; none wins or vanishes in all places at once.
 
     Raises:
         ValueError: there are fewer than two regions.
     """
 
     def __init__(
-        self, num_regions: int = 2, width: int = 64, image_channels: int = 3, init_gain: float = INIT_GAIN
+        self,
+        num_regions: int = 2,
+        width: int = 64,
+        image_channels: int = 3,
+        init_gain: float = INIT_GAIN,
+        centred: bool = False,
     ) -> None:
         super().__init__()
         if num_regions < 2:
             raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
-        self.num_regions = num_regions
+        self.num_regions, self.centred = num_regions, centred
         self.encoder = nn.Sequential(
             *self._convolution(image_channels, width // 4, 7, padding_mode="reflect"),
             *self._convolution(width // 4, width // 2, 3, stride=2),
@@ -96,12 +103,13 @@ class MaskNetwork(nn.Module):
         self.residuals = nn.Sequential(*(self._residual(width) for _ in range(3)))
         self.pyramid = PyramidPooling(width)
         wide = width + len(PYRAMID_BINS)
+        count = 1 if num_regions == 2 else num_regions
         self.decoder = nn.Sequential(
             nn.Upsample(scale_factor=2),
             *self._convolution(wide, wide // 2, 3),
             nn.Upsample(scale_factor=2),
             *self._convolution(wide // 2, wide // 4, 3),
-            nn.Conv2d(wide // 4, 1 if num_regions == 2 else num_regions, 7, padding=3, padding_mode="reflect"),
+            nn.Conv2d(wide // 4, count, 7, padding=3, padding_mode="reflect", bias=not centred),
         )
         initialise_orthogonal(self, init_gain)
 
@@ -143,7 +151,8 @@ class MaskNetwork(nn.Module):
         # sides are halved twice and doubled again; edges are repeated, for the norms look at whole maps
         padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
         scores = self.decoder(self.pyramid(self.residuals(self.encoder(padded))))
-        return at_least_float32(scores[..., :height, :width])
+        scores = at_least_float32(scores[..., :height, :width])
+        return scores - scores.mean((2, 3), keepdim=True) if self.centred else scores
 
 
 class ConditionalNorm(nn.Module):
