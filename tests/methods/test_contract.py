@@ -42,7 +42,7 @@ METHODS: dict[str, Callable[[], LightningModule]] = {
     "foreground_ae shifted": lambda: ForegroundAE(max_shift=4, lambda_spa=0.1, image_channels=3),
     "redo": lambda: ReDO(**SMALL_REDO),
     "redo one region": lambda: ReDO(redraw="one", **SMALL_REDO),
-    "redo each region, centred": lambda: ReDO(redraw="each", centred_masks=True, **SMALL_REDO),
+    "redo each region, centred": lambda: ReDO(redraw="each", centring_iterations=2, **SMALL_REDO),
     "redo three regions": lambda: ReDO(num_regions=3, **SMALL_REDO),
     "shift_ae composed": lambda: ShiftInvariantAE(Composition([Rotation(20, 3), Shift(2)]), image_channels=3),
     "shift_ae before pictures": lambda: ShiftInvariantAE(

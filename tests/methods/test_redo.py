@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tests.quiet import quiet_trainer
+from tiae_zoo.callbacks import MaskAverage
 from tiae_zoo.checkpoints import load_model
 from tiae_zoo.methods import ReDO
 
@@ -84,6 +85,33 @@ def test_each_is_the_mean_of_one_over_the_regions(pictures: tuple[Tensor, Tensor
     torch.testing.assert_close(together, alone.mean(0), rtol=1e-4, atol=1e-5)
 
 
+def test_centring_ends_after_its_iterations_and_masks_go_on_from_there(tmp_path: Path) -> None:
+    image = torch.rand(3, 32, 32)
+    seen: list[tuple[bool, bool, Tensor]] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
+            averaged = average._average.module.centring  # type: ignore[union-attr]
+            scores = pl_module.mask_network.logits(image[None] * 2 - 1)[0].mean()
+            seen.append((bool(pl_module.mask_network.centring), bool(averaged), scores.detach()))
+
+    average, data = MaskAverage(), DataLoader([{"image": image} for _ in range(2)], 2)
+
+    def fit(iterations: int, **start: Any) -> Trainer:
+        trainer = quiet_trainer(max_epochs=-1, max_steps=2 * iterations, callbacks=[average, Watch()])
+        trainer.fit(ReDO(centring_iterations=3, mask_lr=0, **SMALL), data, **start)
+        return trainer
+
+    fit(2).save_checkpoint(tmp_path / "two.ckpt")
+    fit(5, ckpt_path=tmp_path / "two.ckpt").save_checkpoint(tmp_path / "five.ckpt")
+    assert [centring for centring, _, _ in seen] == [averaged for _, averaged, _ in seen] == [True] * 3 + [False] * 2
+    # F stands still, and all images are one: its mean is the batch's
+    torch.testing.assert_close(torch.stack([scores for _, _, scores in seen]), torch.zeros(5), rtol=0, atol=1e-5)
+    stored = ReDO.load_from_checkpoint(tmp_path / "five.ckpt").mask_network
+    assert not stored.centring
+    assert float(stored.decoder[-1].bias.detach().abs()) > 1e-3
+
+
 def test_optimisers_follow_section_four() -> None:
     method = ReDO(lr=1e-4, mask_lr=1e-5, **SMALL)
     drawing, judging = method.configure_optimizers()
@@ -100,6 +128,7 @@ def test_optimisers_follow_section_four() -> None:
         ({"redraw": "One"}, "'all', 'one' or 'each'"),
         ({"dim_z": 0}, "dim_z is the length of z"),
         ({"num_regions": 1}, "the whole image"),
+        ({"centring_iterations": -1}, "centring_iterations is -1"),
         ({"mask_width": 3}, "mask_width is 3 channels. Set it to 4 or more"),
         ({"generator_width": 0}, "generator_width is 0 channels. Set it to 1 or more"),
         ({"discriminator_width": -1}, "discriminator_width is -1 channels. Set it to 1 or more"),

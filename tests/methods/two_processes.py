@@ -42,7 +42,8 @@ class SameNoise(Callback):
 def main(devices: int, redraw: str, file: str) -> None:
     torch.set_num_threads(1)
     seed_everything(0, verbose=False)
-    method = ReDO(image_size=32, mask_width=8, generator_width=2, discriminator_width=4, dim_z=4, redraw=redraw)
+    small = {"image_size": 32, "mask_width": 8, "generator_width": 2, "discriminator_width": 4, "dim_z": 4}
+    method = ReDO(redraw=redraw, centring_iterations=2 if redraw == "each" else 0, **small)
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",

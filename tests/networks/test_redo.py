@@ -69,11 +69,21 @@ def test_centred_masks_gain_in_one_place_what_they_lose_in_another(num_regions: 
     logits = network.logits(images)
     torch.testing.assert_close(logits.mean((2, 3)), torch.zeros(2, num_regions), rtol=0, atol=1e-5)
     torch.testing.assert_close(network(images), logits.softmax(1))
+
+
+@pytest.mark.parametrize("num_regions", [2, 3])
+def test_a_network_that_stops_centring_is_a_plain_one_with_the_masks_it_had(num_regions: int) -> None:
+    network = MaskNetwork(num_regions, width=8, centred=True)
+    image = torch.rand(1, 3, 32, 50)
+    before = network(image)
+    network.stop_centring(network.mean_scores(image))
+    torch.testing.assert_close(network(image), before)
+
     plain = MaskNetwork(num_regions, width=8)
-    plain.load_state_dict(network.state_dict(), strict=False)  # but the last bias: centring takes it out
-    plain.decoder[-1].bias.data.zero_()
-    uncentred = plain.logits(images)
-    torch.testing.assert_close(logits, uncentred - uncentred.mean((2, 3), keepdim=True), rtol=1e-4, atol=1e-5)
+    plain.load_state_dict({name: value for name, value in network.state_dict().items() if name != "centring"})
+    other = torch.rand(2, 3, 32, 32) ** 3
+    assert torch.equal(network.logits(other), plain.logits(other))
+    assert (plain.logits(other).mean((2, 3)).abs() > 1e-3).any()
 
 
 def test_two_masks_are_one_sigmoid_and_its_complement() -> None:

@@ -45,7 +45,8 @@ class ReDO(Segmenter):
             generated regions, as the authors' program does; "one" redraws a single region drawn uniformly for the step
             and recovers its z from the redrawn image, as the paper says (section 3.3); "each" (ours) redraws every
             region in turn and recovers its z from the image it is redrawn in: the mean of "one" over the regions.
-        centred_masks: take from F's scores of a region their mean over the image (ours), see :class:`MaskNetwork`.
+        centring_iterations: for how long F's scores of a region have a mean of zero over each image (ours), see
+            :class:`MaskNetwork`; their mean over the batch at its end goes into F's bias.
         lr: learning rate of G, d and D (section 4).
         mask_lr: learning rate of F (section 4).
         mask_weight_decay: weight decay of F, which has no spectral normalisation (supplementary).
@@ -56,7 +57,8 @@ class ReDO(Segmenter):
 
     Raises:
         ValueError: `image_size` is not a power of two of at least 32, there are fewer than two regions, `redraw` is
-            none of the words, z has no length, or a network is narrower than `NARROWEST`.
+            none of the words, `centring_iterations` is negative, z has no length, or a network is narrower than
+            `NARROWEST`.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class ReDO(Segmenter):
         dim_z: int = 32,
         lambda_z: float = 5.0,
         redraw: Redraw = "all",
-        centred_masks: bool = False,
+        centring_iterations: int = 0,
         lr: float = 1e-4,
         mask_lr: float = 1e-5,
         mask_weight_decay: float = 1e-4,
@@ -81,6 +83,8 @@ class ReDO(Segmenter):
             raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
         if redraw not in get_args(Redraw):
             raise ValueError(f"redraw={redraw!r} is unknown. Set it to 'all', 'one' or 'each'.")
+        if centring_iterations < 0:
+            raise ValueError(f"centring_iterations is {centring_iterations}. Set it to 0 or more.")
         if dim_z < 1:
             raise ValueError(f"dim_z is the length of z, not {dim_z}. Set it to 1 or more.")
         widths = (mask_width, generator_width, discriminator_width)
@@ -91,9 +95,10 @@ class ReDO(Segmenter):
         self.save_hyperparameters()
         self.automatic_optimization = False  # two players: each moves in every step
         self.dim_z, self.lambda_z, self.redraw = dim_z, lambda_z, redraw
+        self.centring_iterations = centring_iterations
         self.lr, self.mask_lr, self.mask_weight_decay = lr, mask_lr, mask_weight_decay
         self.untrained: list[str] = []
-        self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain, centred_masks)
+        self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain, centring_iterations > 0)
         self.generators = nn.ModuleList(
             RegionGenerator(image_size, generator_width, dim_z, image_channels, init_gain) for _ in range(num_regions)
         )
@@ -169,6 +174,9 @@ class ReDO(Segmenter):
                 "ReDO splits a batch into images to redraw and real images, and this batch holds one image only. "
                 "Set data.batch_size to 2 or more."
             )
+        if self.centring_iterations and self.global_step // 2 == self.centring_iterations:  # both optimisers count
+            mean = self.mask_network.mean_scores(images)
+            self.mask_network.stop_centring(self.trainer.strategy.reduce(mean, reduce_op="mean"))  # the global batch's
         source, real = images[:half], images[half:]
         z = self._draw_noise(half)
         region = int(torch.randint(self.num_regions, ())) if self.redraw == "one" else None

@@ -9,7 +9,7 @@ differences.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -79,9 +79,14 @@ class MaskNetwork(nn.Module):
         centred: take from each region's scores their mean over the image, ahead of the softmax. A region that gains
             somewhere loses elsewhere then; none wins or vanishes in all places at once.
 
+    Attributes:
+        centring: of a network made `centred`, whether it still is, bool 0-d: :meth:`stop_centring` ends it.
+
     Raises:
         ValueError: there are fewer than two regions.
     """
+
+    centring: Tensor
 
     def __init__(
         self,
@@ -95,6 +100,8 @@ class MaskNetwork(nn.Module):
         if num_regions < 2:
             raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
         self.num_regions, self.centred = num_regions, centred
+        if centred:
+            self.register_buffer("centring", torch.tensor(True))
         self.encoder = nn.Sequential(
             *self._convolution(image_channels, width // 4, 7, padding_mode="reflect"),
             *self._convolution(width // 4, width // 2, 3, stride=2),
@@ -109,7 +116,7 @@ class MaskNetwork(nn.Module):
             *self._convolution(wide, wide // 2, 3),
             nn.Upsample(scale_factor=2),
             *self._convolution(wide // 2, wide // 4, 3),
-            nn.Conv2d(wide // 4, count, 7, padding=3, padding_mode="reflect", bias=not centred),
+            nn.Conv2d(wide // 4, count, 7, padding=3, padding_mode="reflect"),
         )
         initialise_orthogonal(self, init_gain)
 
@@ -142,7 +149,24 @@ class MaskNetwork(nn.Module):
         scores = self._scores(images)
         return torch.cat([scores, torch.zeros_like(scores)], 1) if self.num_regions == 2 else scores
 
-    def _scores(self, images: Tensor) -> Tensor:
+    @torch.no_grad()
+    def mean_scores(self, images: Tensor) -> Tensor:
+        """Return what the scores (1 of two regions, R of more) are on the average of images (B, C, H, W) in [-1, 1]."""
+        return self._scores(images, centring=False).mean((0, 2, 3))
+
+    @torch.no_grad()
+    def stop_centring(self, mean: Tensor) -> None:
+        """Be the paper's F from now on.
+
+        Args:
+            mean: of the scores, which the last bias takes up, so that masks go on from where they are.
+        """
+        bias = cast(nn.Conv2d, self.decoder[-1]).bias
+        assert bias is not None
+        bias -= mean
+        self.centring.fill_(False)
+
+    def _scores(self, images: Tensor, centring: bool = True) -> Tensor:
         height, width = images.shape[-2:]
         if min(height, width) < SHORTEST:
             raise ValueError(
@@ -152,7 +176,9 @@ class MaskNetwork(nn.Module):
         padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
         scores = self.decoder(self.pyramid(self.residuals(self.encoder(padded))))
         scores = at_least_float32(scores[..., :height, :width])
-        return scores - scores.mean((2, 3), keepdim=True) if self.centred else scores
+        if centring and self.centred:
+            return scores - self.centring * scores.mean((2, 3), keepdim=True)
+        return scores
 
 
 class ConditionalNorm(nn.Module):
