@@ -103,13 +103,33 @@ def test_centring_ends_after_its_iterations_and_masks_go_on_from_there(tmp_path:
         return trainer
 
     fit(2).save_checkpoint(tmp_path / "two.ckpt")
-    fit(5, ckpt_path=tmp_path / "two.ckpt").save_checkpoint(tmp_path / "five.ckpt")
+    fit(4, ckpt_path=tmp_path / "two.ckpt").save_checkpoint(tmp_path / "four.ckpt")
+    fit(5, ckpt_path=tmp_path / "four.ckpt").save_checkpoint(tmp_path / "five.ckpt")
     assert [centring for centring, _, _ in seen] == [averaged for _, averaged, _ in seen] == [True] * 3 + [False] * 2
     # F stands still, and all images are one: its mean is the batch's
     torch.testing.assert_close(torch.stack([scores for _, _, scores in seen]), torch.zeros(5), rtol=0, atol=1e-5)
     stored = ReDO.load_from_checkpoint(tmp_path / "five.ckpt").mask_network
     assert not stored.centring
     assert float(stored.decoder[-1].bias.detach().abs()) > 1e-3
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, 3), (9, 1)])
+def test_centring_ends_once_whatever_a_resumed_training_asks_for(first: int, then: int, tmp_path: Path) -> None:
+    data = DataLoader([{"image": torch.rand(3, 32, 32)} for _ in range(4)], 2)
+    settings = {**SMALL, "mask_lr": 0}
+
+    def fit(iterations: int, centring: int, **start: Any) -> tuple[Trainer, ReDO]:
+        method = ReDO(centring_iterations=centring, **settings)
+        trainer = quiet_trainer(max_epochs=-1, max_steps=2 * iterations)
+        trainer.fit(method, data, **start)
+        return trainer, method
+
+    trainer, before = fit(2, first)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    _, after = fit(5, then, ckpt_path=tmp_path / "two.ckpt")
+    assert not after.mask_network.centring
+    moved = (after.mask_network.decoder[-1].bias - before.mask_network.decoder[-1].bias).abs()
+    assert bool(moved > 1e-3) is bool(before.mask_network.centring)  # once, and not again
 
 
 def test_optimisers_follow_section_four() -> None:

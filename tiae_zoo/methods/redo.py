@@ -95,7 +95,7 @@ class ReDO(Segmenter):
         self.save_hyperparameters()
         self.automatic_optimization = False  # two players: each moves in every step
         self.dim_z, self.lambda_z, self.redraw = dim_z, lambda_z, redraw
-        self.centring_iterations = centring_iterations
+        self.centring_iterations, self._centring = centring_iterations, False
         self.lr, self.mask_lr, self.mask_weight_decay = lr, mask_lr, mask_weight_decay
         self.untrained: list[str] = []
         self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain, centring_iterations > 0)
@@ -174,9 +174,10 @@ class ReDO(Segmenter):
                 "ReDO splits a batch into images to redraw and real images, and this batch holds one image only. "
                 "Set data.batch_size to 2 or more."
             )
-        if self.centring_iterations and self.global_step // 2 == self.centring_iterations:  # both optimisers count
+        if self._centring and self.global_step // 2 >= self.centring_iterations:  # both optimisers count
             mean = self.mask_network.mean_scores(images)
             self.mask_network.stop_centring(self.trainer.strategy.reduce(mean, reduce_op="mean"))  # the global batch's
+            self._centring = False
         source, real = images[:half], images[half:]
         z = self._draw_noise(half)
         region = int(torch.randint(self.num_regions, ())) if self.redraw == "one" else None
@@ -221,8 +222,9 @@ class ReDO(Segmenter):
         ]
 
     def on_train_start(self) -> None:
-        """Train all networks."""
+        """Train all networks, and go on with centred masks if F has them still."""
         self.untrained = []
+        self._centring = self.mask_network.centred and bool(self.mask_network.centring)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep, beside the class of each region, which networks are untrained."""

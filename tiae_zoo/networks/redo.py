@@ -152,7 +152,7 @@ class MaskNetwork(nn.Module):
     @torch.no_grad()
     def mean_scores(self, images: Tensor) -> Tensor:
         """Return what the scores (1 of two regions, R of more) are on the average of images (B, C, H, W) in [-1, 1]."""
-        return self._scores(images, centring=False).mean((0, 2, 3))
+        return self._scores(images, raw=True).mean((0, 2, 3))
 
     @torch.no_grad()
     def stop_centring(self, mean: Tensor) -> None:
@@ -166,7 +166,7 @@ class MaskNetwork(nn.Module):
         bias -= mean
         self.centring.fill_(False)
 
-    def _scores(self, images: Tensor, centring: bool = True) -> Tensor:
+    def _scores(self, images: Tensor, raw: bool = False) -> Tensor:
         height, width = images.shape[-2:]
         if min(height, width) < SHORTEST:
             raise ValueError(
@@ -176,7 +176,7 @@ class MaskNetwork(nn.Module):
         padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
         scores = self.decoder(self.pyramid(self.residuals(self.encoder(padded))))
         scores = at_least_float32(scores[..., :height, :width])
-        if centring and self.centred:
+        if self.centred and not raw:
             return scores - self.centring * scores.mean((2, 3), keepdim=True)
         return scores
 
