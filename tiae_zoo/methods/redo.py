@@ -46,7 +46,7 @@ class ReDO(Segmenter):
             and recovers its z from the redrawn image, as the paper says (section 3.3); "each" (ours) redraws every
             region in turn and recovers its z from the image it is redrawn in: the mean of "one" over the regions.
         centring_iterations: for how long F's scores of a region have a mean of zero over each image (ours), see
-            :class:`MaskNetwork`; their mean over the batch at its end goes into F's bias.
+            :class:`MaskNetwork`; at its end their mean over the batch goes into F's bias.
         lr: learning rate of G, d and D (section 4).
         mask_lr: learning rate of F (section 4).
         mask_weight_decay: weight decay of F, which has no spectral normalisation (supplementary).
