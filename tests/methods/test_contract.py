@@ -43,6 +43,7 @@ METHODS: dict[str, Callable[[], LightningModule]] = {
     "redo": lambda: ReDO(**SMALL_REDO),
     "redo one region": lambda: ReDO(redraw="one", **SMALL_REDO),
     "redo each region, centred": lambda: ReDO(redraw="each", centring_iterations=2, **SMALL_REDO),
+    "redo enlarged for F": lambda: ReDO(mask_scale=2, **SMALL_REDO),
     "redo three regions": lambda: ReDO(num_regions=3, **SMALL_REDO),
     "shift_ae composed": lambda: ShiftInvariantAE(Composition([Rotation(20, 3), Shift(2)]), image_channels=3),
     "shift_ae before pictures": lambda: ShiftInvariantAE(

@@ -150,6 +150,7 @@ def test_optimisers_follow_section_four() -> None:
         ({"redraw": "One"}, "'all', 'one' or 'each'"),
         ({"dim_z": 0}, "dim_z is the length of z"),
         ({"num_regions": 1}, "the whole image"),
+        ({"mask_scale": 0}, "F cannot see images 0 times as large"),
         ({"centring_iterations": -1}, "centring_iterations is -1"),
         ({"mask_width": 3}, "mask_width is 3 channels. Set it to 4 or more"),
         ({"generator_width": 0}, "generator_width is 0 channels. Set it to 1 or more"),

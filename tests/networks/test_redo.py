@@ -63,6 +63,25 @@ def test_pictures_too_small_for_masks_are_refused() -> None:
 
 
 @pytest.mark.parametrize("num_regions", [2, 3])
+def test_a_network_that_enlarges_scores_large_images_and_averages_back(num_regions: int) -> None:
+    network = MaskNetwork(num_regions, width=8, scale=2)
+    plain = MaskNetwork(num_regions, width=8)
+    plain.load_state_dict(network.state_dict())
+    images = torch.rand(2, 3, 20, 33)
+    large = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    expected = plain.logits(large).unflatten(3, (33, 2)).unflatten(2, (20, 2)).mean((3, 5))
+    torch.testing.assert_close(network.logits(images), expected)
+    torch.testing.assert_close(network(images), expected.softmax(1))
+
+
+def test_a_network_that_enlarges_takes_smaller_pictures() -> None:
+    network = MaskNetwork(2, width=8, scale=2)
+    assert network(torch.rand(1, 3, 11, 11)).shape == (1, 2, 11, 11)
+    with pytest.raises(ValueError, match=r"Images of 10 x 30 .* Give sides of 11 or more"):
+        network(torch.rand(1, 3, 10, 30))
+
+
+@pytest.mark.parametrize("num_regions", [2, 3])
 def test_centred_masks_gain_in_one_place_what_they_lose_in_another(num_regions: int) -> None:
     network = MaskNetwork(num_regions, width=8, centred=True)
     images = torch.rand(2, 3, 32, 50)

@@ -37,6 +37,7 @@ class ReDO(Segmenter):
         image_size: side of the training images, 2^n of at least 32; the paper's is 128.
         image_channels: channels of the images.
         mask_width: channels of F's residual blocks (Table 2: 64).
+        mask_scale: how many times larger F sees the images (ours), see :class:`MaskNetwork`.
         generator_width: `ch` of Table 3: 64 for LFW and MNIST, 32 for CUB and Flowers.
         discriminator_width: channels of the first block of D and d (Table 4: 64).
         dim_z: length of z: 32, and 16 for colored-2-MNIST (section 4).
@@ -57,8 +58,8 @@ class ReDO(Segmenter):
 
     Raises:
         ValueError: `image_size` is not a power of two of at least 32, there are fewer than two regions, `redraw` is
-            none of the words, `centring_iterations` is negative, z has no length, or a network is narrower than
-            `NARROWEST`.
+            none of the words, `centring_iterations` is negative, `mask_scale` is below 1, z has no length, or a network
+            is narrower than `NARROWEST`.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ReDO(Segmenter):
         image_size: int = 128,
         image_channels: int = 3,
         mask_width: int = 64,
+        mask_scale: int = 1,
         generator_width: int = 64,
         discriminator_width: int = 64,
         dim_z: int = 32,
@@ -98,7 +100,9 @@ class ReDO(Segmenter):
         self.centring_iterations, self._centring = centring_iterations, False
         self.lr, self.mask_lr, self.mask_weight_decay = lr, mask_lr, mask_weight_decay
         self.untrained: list[str] = []
-        self.mask_network = MaskNetwork(num_regions, mask_width, image_channels, init_gain, centring_iterations > 0)
+        self.mask_network = MaskNetwork(
+            num_regions, mask_width, image_channels, init_gain, centring_iterations > 0, mask_scale
+        )
         self.generators = nn.ModuleList(
             RegionGenerator(image_size, generator_width, dim_z, image_channels, init_gain) for _ in range(num_regions)
         )

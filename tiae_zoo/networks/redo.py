@@ -78,12 +78,14 @@ class MaskNetwork(nn.Module):
         init_gain: gain of the orthogonal initialisation.
         centred: take from each region's scores their mean over the image, ahead of the softmax. A region that gains
             somewhere loses elsewhere then; none wins or vanishes in all places at once.
+        scale: enlarge images this many times, repeating pixels, and average the scores back (ours): masks come from a
+            map of a quarter of the enlarged side, so 2 gives images of 64 px the masks' detail of 128 px.
 
     Attributes:
         centring: of a network made `centred`, whether it still is, bool 0-d: :meth:`stop_centring` ends it.
 
     Raises:
-        ValueError: there are fewer than two regions.
+        ValueError: there are fewer than two regions, or `scale` is below 1.
     """
 
     centring: Tensor
@@ -95,11 +97,14 @@ class MaskNetwork(nn.Module):
         image_channels: int = 3,
         init_gain: float = INIT_GAIN,
         centred: bool = False,
+        scale: int = 1,
     ) -> None:
         super().__init__()
         if num_regions < 2:
             raise ValueError(f"{num_regions} region is the whole image. Set num_regions to 2 or more.")
-        self.num_regions, self.centred = num_regions, centred
+        if scale < 1:
+            raise ValueError(f"F cannot see images {scale} times as large. Set its scale (mask_scale) to 1 or more.")
+        self.num_regions, self.centred, self.scale = num_regions, centred, scale
         if centred:
             self.register_buffer("centring", torch.tensor(True))
         self.encoder = nn.Sequential(
@@ -168,14 +173,20 @@ class MaskNetwork(nn.Module):
 
     def _scores(self, images: Tensor, raw: bool = False) -> Tensor:
         height, width = images.shape[-2:]
-        if min(height, width) < SHORTEST:
+        shortest = -(-SHORTEST // self.scale)
+        if min(height, width) < shortest:
             raise ValueError(
-                f"Images of {height} x {width} are too small for ReDO's mask network. Give sides of {SHORTEST} or more."
+                f"Images of {height} x {width} are too small for ReDO's mask network. Give sides of {shortest} or more."
             )
+        if self.scale > 1:
+            images = F.interpolate(images, scale_factor=float(self.scale))
+            height, width = images.shape[-2:]
         # sides are halved twice and doubled again; edges are repeated, for the norms look at whole maps
         padded = F.pad(images, (0, -width % 4, 0, -height % 4), mode="replicate")
         scores = self.decoder(self.pyramid(self.residuals(self.encoder(padded))))
         scores = at_least_float32(scores[..., :height, :width])
+        if self.scale > 1:
+            scores = F.avg_pool2d(scores, self.scale)
         if self.centred and not raw:
             return scores - self.centring * scores.mean((2, 3), keepdim=True)
         return scores
