@@ -116,7 +116,6 @@ def as_checkpoint(name: str) -> Path:
     if path.is_file():
         return path
     import lightning.pytorch
-    import torch
     from safetensors.torch import load_file
 
     state = {
@@ -142,10 +141,18 @@ def as_checkpoint(name: str) -> Path:
         "global_step": 0,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(content, path)
+    return path
+
+
+def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+    """Write the content of a checkpoint; a reader sees the whole file or none."""
+    import torch
+
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}", suffix=".part", delete=False) as part:
         torch.save(content, part)
+    os.chmod(part.name, 0o644)  # noqa: PTH101  (temporary files are private; weights are to be shared)
     os.replace(part.name, path)  # noqa: PTH105
-    return path
 
 
 def load_model(name: str) -> LightningModule:

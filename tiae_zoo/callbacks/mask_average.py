@@ -122,13 +122,30 @@ class MaskAverage(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average, for a checkpoint."""
-        if self._stored is not None:  # read, and not used yet
-            return {"average": self._stored}
-        return {} if self._average is None else {"average": self._average.state_dict()}
+        average = self._stored  # read, and not used yet
+        if average is None and self._average is not None:
+            average = self._average.state_dict()
+        return {} if average is None else {"network": self.network, "average": average}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the average of a checkpoint."""
         self._stored = state_dict.get("average")
+
+
+def put_in_place(checkpoint: dict[str, Any]) -> str | None:
+    """Replace a network in the content of a checkpoint by the average of it.
+
+    Returns:
+        The network's name; None, and nothing is replaced, where the checkpoint holds no average.
+    """
+    state = checkpoint.get("callbacks", {}).get(MaskAverage.__qualname__, {})
+    if not state or not state["average"]["n_averaged"]:
+        return None
+    network = str(state["network"])
+    for name, value in state["average"].items():
+        if name.startswith("module."):
+            checkpoint["state_dict"][f"{network}.{name.removeprefix('module.')}"] = value
+    return network
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""`tiae-zoo average`: the moving average of a network, kept in a checkpoint, takes the network's place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tiae_zoo.messages import UserError
+
+DESCRIPTION = """\
+Write a checkpoint of weights in which the network that the callback MaskAverage follows is replaced by its moving
+average, for `test`, `predict`, `demo` and `export`: what is scored under names with _ema becomes the method itself.
+
+  tiae-zoo average runs/redo_lfw/fit_0/checkpoints/last.ckpt
+  tiae-zoo test --ckpt_path runs/redo_lfw/fit_0/checkpoints/last_average.ckpt
+"""
+
+# what a checkpoint of weights alone keeps: the state of training would not be that of the average
+WEIGHTS = (
+    "state_dict",
+    "hyper_parameters",
+    "region_classes",
+    "untrained",
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the checkpoint and say how to use it."""
+    parser = argparse.ArgumentParser(
+        prog="tiae-zoo average", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="of `tiae-zoo fit`")
+    parser.add_argument("--output", type=Path, help="the new checkpoint (default: CKPT_average.ckpt, beside CKPT)")
+    options = parser.parse_args(arguments)
+    source: Path = options.checkpoint
+    output: Path = options.output or source.with_name(f"{source.stem}_average.ckpt")
+    if not source.is_file():
+        raise UserError(f"There is no checkpoint {source}. Give one of `tiae-zoo fit`.")
+    if output.exists():
+        raise UserError(f"{output} exists already and is not overwritten. Give another --output.")
+    network = write_averaged(source, output)
+    print(f"Wrote {output}: its {network} is the moving average.")
+    print(f"Score it: tiae-zoo test --ckpt_path {output}")
+    return 0
+
+
+def write_averaged(source: Path, output: Path) -> str:
+    """Write the weights in a checkpoint, with the average in place of the network, and return the network's name.
+
+    Raises:
+        UserError: the file is no checkpoint or holds no average, or the new one cannot be written.
+    """
+    import torch  # seconds
+
+    from tiae_zoo.callbacks.mask_average import put_in_place
+    from tiae_zoo.checkpoints import write_checkpoint
+    from tiae_zoo.launch.checkpoint import stored_hyperparameters
+
+    stored_hyperparameters(str(source))  # says so of a file that is no checkpoint
+    content = torch.load(source, weights_only=True, map_location="cpu")
+    network = put_in_place(content)
+    if network is None:
+        raise UserError(
+            f"{source} holds no average. Give a checkpoint of a fit with the callback MaskAverage, after some steps."
+        )
+    try:
+        write_checkpoint({key: content[key] for key in WEIGHTS if key in content}, output)
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror}). Give another --output.") from error
+    return network
