@@ -94,6 +94,12 @@ def test_one_network_in_half_precision_is_small_and_segments_alike(repository: P
     trained = content["state_dict"]
     model = load_model("faces")
     assert sorted(content["region_classes"]) == [0, 1]  # known since the validation
+
+    assert main(["average", checkpoint]) == 0
+    averaged = checkpoint.replace("last", "last_average")
+    assert main(["export", averaged, "calm_faces", "--config", "redo_lfw"]) == 0
+    assert "tiae-zoo average CKPT" in (repository / "calm_faces.md").read_text()
+    assert "tiae-zoo average" not in card
     assert model.region_classes == content["region_classes"]
     for key, value in model.state_dict().items():
         if key.startswith("mask_network"):

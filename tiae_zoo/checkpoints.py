@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiae_zoo.messages import UserError, did_you_mean
+from tiae_zoo.runs import written_whole
 from tiae_zoo.shipped import registry_file
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
 MIRROR = "TIAE_ZOO_MIRROR"  # a folder or the beginning of a URL that has all files under their names: asked first
-FORMAT = 2  # of the checkpoints made of weights: those of another are not found any more
+FORMAT = 3  # of the checkpoints made of weights: those of another are not found any more
 
 
 def pretrained() -> list[dict[str, Any]]:
@@ -116,6 +116,7 @@ def as_checkpoint(name: str) -> Path:
     if path.is_file():
         return path
     import lightning.pytorch
+    import torch
     from safetensors.torch import load_file
 
     state = {
@@ -136,23 +137,15 @@ def as_checkpoint(name: str) -> Path:
         },
         **({"region_classes": entry["region_classes"]} if "region_classes" in entry else {}),
         "untrained": untrained,
+        "callbacks": {},  # so that callbacks forget what they kept of other weights
         "pytorch-lightning_version": lightning.pytorch.__version__,
         "epoch": 0,
         "global_step": 0,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(content, path)
-    return path
-
-
-def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
-    """Write the content of a checkpoint; a reader sees the whole file or none."""
-    import torch
-
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}", suffix=".part", delete=False) as part:
+    with written_whole(path) as part:
         torch.save(content, part)
-    os.chmod(part.name, 0o644)  # noqa: PTH101  (temporary files are private; weights are to be shared)
-    os.replace(part.name, path)  # noqa: PTH105
+    return path
 
 
 def load_model(name: str) -> LightningModule:

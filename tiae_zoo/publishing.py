@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tiae_zoo import __version__
-from tiae_zoo.callbacks.mask_average import AVERAGED
+from tiae_zoo.callbacks.mask_average import AVERAGED, AVERAGED_NETWORK
 from tiae_zoo.checkpoints import load_model, pretrained
 from tiae_zoo.launch.arguments import KEYWORDS
-from tiae_zoo.launch.checkpoint import class_path_of, stored_hyperparameters
+from tiae_zoo.launch.checkpoint import whole_checkpoint
 from tiae_zoo.messages import UserError, did_you_mean
 from tiae_zoo.runs import RESULTS_FILE, write_json
 from tiae_zoo.shipped import find_config, registry_file, shipped_configs
@@ -70,9 +70,9 @@ def publish(
     paths = {kind: folder / f"{name}{ending}" for kind, ending in ENDINGS.items()}
     if name in {entry["name"] for entry in pretrained()} or any(path.exists() for path in paths.values()):
         raise UserError(f"There are weights {name!r} already, and nothing is overwritten. Give another name.")
-    stored = stored_hyperparameters(str(checkpoint))
-    method = class_path_of(str(checkpoint), stored).rpartition(".")[2]
-    content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    content = whole_checkpoint(checkpoint)
+    stored = dict(content["hyper_parameters"])
+    method = stored["_class_path"].rpartition(".")[2]
     _check_configs(configs, method)
     state = kept(content["state_dict"], networks, half)
     entry = {
@@ -89,7 +89,7 @@ def publish(
         **(measured(results, checkpoint) if results is not None else {}),
         "version": __version__,
         "licence": licence,
-        "recipe": recipe or _command(checkpoint),
+        "recipe": recipe or _recipe(checkpoint, averaged=AVERAGED_NETWORK in content),
         "paper": paper or "",
         "limits": limits or "",
     }
@@ -156,11 +156,11 @@ def _save(tensors: dict[str, Tensor], path: Path) -> None:
     path.chmod(0o644)  # safetensors makes private files; these are to be shared
 
 
-def _command(checkpoint: Path) -> str:
-    """Return the command of the fit that wrote a checkpoint, if its run's results lie beside."""
+def _recipe(checkpoint: Path, averaged: bool) -> str:
+    """Return the command of the fit that wrote a checkpoint, if its run's results lie beside, and of its average."""
     results = checkpoint.parent.parent / RESULTS_FILE
     command: str = json.loads(results.read_text(encoding="utf-8"))["command"] if results.is_file() else ""
-    return command
+    return f"{command}\ntiae-zoo average CKPT".lstrip() if averaged else command
 
 
 def measured(results: Path, checkpoint: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -132,12 +131,25 @@ def _best_checkpoint(folder: Path) -> Path | None:
     return folder / best if best else None  # relative to the run, so that a run can be moved
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a file to write beside `path`, which takes its place at the end: a reader sees the whole file or none.
+
+    After an error nothing is left of it.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}", suffix=".part", delete=False) as new:
+        part = Path(new.name)
+    try:
+        yield part
+        part.chmod(0o644)  # temporary files are private; these are to be read
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` to `path`; a reader sees the whole file or none."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}", suffix=".part", delete=False
-    ) as part:
-        part.write(text)
-    os.chmod(part.name, 0o644)  # noqa: PTH101  (temporary files are private; results are to be read)
-    os.replace(part.name, path)  # noqa: PTH105
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")

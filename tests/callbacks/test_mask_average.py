@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from tests.callbacks.tiny_methods import Plain
 from tests.quiet import quiet_trainer
 from tiae_zoo.callbacks import MaskAverage
+from tiae_zoo.callbacks.mask_average import averaged
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
 
@@ -128,3 +129,25 @@ def test_methods_without_the_network_are_refused() -> None:
         trainer(MaskAverage(network="masker")).fit(Stepping(), samples())
     with pytest.raises(ValueError, match="between 0 and 1"):
         MaskAverage(decay=1.0)
+
+
+def test_an_average_of_another_network_is_refused(tmp_path: Path) -> None:
+    first, second = Stepping(), Stepping()
+    first.other, second.other = Threshold(), Threshold()
+    fit = trainer(MaskAverage())
+    fit.fit(first, samples(), samples())
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    resumed = trainer(MaskAverage(network="other"), 2)
+    with pytest.raises(UserError, match="holds an average of 'mask_network', and MaskAverage follows 'other'"):
+        resumed.fit(second, samples(), samples(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+
+
+def test_weights_of_an_average_are_not_scored_beside_an_earlier_one(tmp_path: Path) -> None:
+    fit = trainer(MaskAverage(decay=0.5))
+    fit.fit(Stepping(), samples(), samples())
+    fit.save_checkpoint(tmp_path / "last.ckpt")
+    torch.save(averaged(torch.load(tmp_path / "last.ckpt", weights_only=True)), tmp_path / "average.ckpt")
+    path = tmp_path / "average.ckpt"
+    (scores,) = fit.test(Stepping(), samples(), ckpt_path=path, weights_only=True, verbose=False)
+    assert scores["test/iou"] == pytest.approx(4 / 5)  # five rows, as above
+    assert "test/iou_ema" not in scores

@@ -34,7 +34,18 @@ def test_the_average_scores_what_was_scored_beside_the_network(zoo: Zoo) -> None
     outcome = zoo("average", str(CHECKPOINT))
     assert outcome.status == 0, outcome.err
     assert "its mask_network is the moving average" in outcome.out
+    assert f"Score it: tiae-zoo test --ckpt_path {AVERAGED}" in outcome.out
     assert CHECKPOINT.read_bytes() == before
+
+    old, new = (torch.load(path, weights_only=True) for path in (CHECKPOINT, AVERAGED))
+    assert new["callbacks"] == {}
+    assert not new.keys() & {"optimizer_states", "lr_schedulers", "loops", "random_state", "logged_steps"}
+    assert new["hyper_parameters"] == old["hyper_parameters"]
+    assert new["region_classes"] == old["region_classes"] is not None
+    assert new["state_dict"].keys() == old["state_dict"].keys()
+    changed = {key for key, value in new["state_dict"].items() if not torch.equal(value, old["state_dict"][key])}
+    assert changed
+    assert all(key.startswith("mask_network.") for key in changed)
 
     outcome = zoo("test", "--ckpt_path", str(AVERAGED))  # beside the run's config
     assert outcome.status == 0, outcome.err
@@ -44,12 +55,27 @@ def test_the_average_scores_what_was_scored_beside_the_network(zoo: Zoo) -> None
     assert itself["test/acc"] != pytest.approx(beside["test/acc"], abs=1e-6)
     assert not any(name.endswith("_ema") for name in itself)
 
-    outcome = zoo("fit", *QUICK, "--ckpt_path", str(AVERAGED))
-    assert outcome.status == 1
-    assert "holds weights alone" in outcome.err
-    outcome = zoo("average", str(CHECKPOINT))
-    assert outcome.status == 1
-    assert "is not overwritten" in outcome.err
+    for arguments, told in [
+        (("fit", *QUICK, "--ckpt_path", str(AVERAGED)), "holds weights alone"),
+        (("average", str(CHECKPOINT)), "is not overwritten"),
+        (("average", str(AVERAGED), "--output", "twice.ckpt"), "holds no average"),
+    ]:
+        outcome = zoo(*arguments)
+        assert outcome.status == 1
+        assert told in outcome.err
+
+
+def stored(**content: Any) -> dict[str, Any]:
+    return {
+        "hyper_parameters": {"_class_path": "tiae_zoo.methods.ReDO"},
+        "state_dict": {"f.x": torch.zeros(1)},
+        **content,
+    }
+
+
+def keeping(n_averaged: int, **state: Any) -> dict[str, Any]:
+    average = {"n_averaged": torch.tensor(n_averaged), "module.x": torch.ones(1)}
+    return stored(callbacks={"MaskAverage": {"average": average, **state}}, optimizer_states=[])
 
 
 @pytest.mark.parametrize(
@@ -57,18 +83,15 @@ def test_the_average_scores_what_was_scored_beside_the_network(zoo: Zoo) -> None
     [
         (None, "There is no checkpoint wrong.ckpt"),
         (b"no archive", "is not a checkpoint that can be read without running code from it"),
+        (torch.ones(2), "does not say which method it is of"),
+        ({"state_dict": {}}, "does not say which method it is of"),
         (
-            {"state_dict": {}, "callbacks": {}},
-            "holds no average. Give a checkpoint of a fit with the callback MaskAverage",
+            stored(),
+            "holds no average. Give a checkpoint, with its training state, of a fit with the callback MaskAverage",
         ),
-        ({"state_dict": {}, "callbacks": {"MaskAverage": {}}}, "holds no average"),
-        (
-            {
-                "state_dict": {},
-                "callbacks": {"MaskAverage": {"network": "f", "average": {"n_averaged": torch.tensor(0)}}},
-            },
-            "holds no average",
-        ),
+        (stored(callbacks=None), "holds no average"),
+        (stored(callbacks={"MaskAverage": {}}), "holds no average"),
+        (keeping(0, network="f"), "holds no average"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_written(zoo: Zoo, content: Any, told: str) -> None:
@@ -83,10 +106,32 @@ def test_what_is_wrong_is_told_and_nothing_written(zoo: Zoo, content: Any, told:
 
 
 def test_a_folder_that_is_not_there_is_told(zoo: Zoo) -> None:
-    state = {"network": "f", "average": {"n_averaged": torch.tensor(1), "module.x": torch.ones(1)}}
-    torch.save({"state_dict": {"f.x": torch.zeros(1)}, "callbacks": {"MaskAverage": state}}, "some.ckpt")
+    torch.save(keeping(1, network="f"), "some.ckpt")
     outcome = zoo("average", "some.ckpt", "--output", "nowhere/new.ckpt")
     assert outcome.status == 1
     assert "nowhere/new.ckpt cannot be written (No such file or directory). Give another --output." in outcome.err
-    assert zoo("average", "some.ckpt").status == 0
-    assert torch.load("some_average.ckpt", weights_only=True) == {"state_dict": {"f.x": torch.ones(1)}}
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_left(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(keeping(1, network="f"), "some.ckpt")
+    before = sorted(Path().iterdir())
+
+    def full(content: object, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise RuntimeError("unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    outcome = zoo("average", "some.ckpt")
+    assert outcome.status == 1
+    assert "some_average.ckpt cannot be written (unexpected pos 64 vs 0)" in outcome.err
+    assert sorted(Path().iterdir()) == before
+
+
+def test_the_network_of_the_checkpoint_is_replaced(zoo: Zoo) -> None:
+    torch.save(keeping(1, network="f"), "some.ckpt")
+    outcome = zoo("average", "some.ckpt")
+    assert outcome.status == 0
+    assert "Score it" not in outcome.out  # no config lies beside
+    assert torch.load("some_average.ckpt", weights_only=True) == stored(
+        state_dict={"f.x": torch.ones(1)}, callbacks={}, averaged_network="f"
+    )

@@ -170,8 +170,9 @@ def test_the_narrowest_networks_train() -> None:
     assert all(torch.isfinite(loss) for loss in losses)
 
 
-def test_masks_scores_and_codes_are_in_float32_under_autocast() -> None:
-    method = ReDO(num_regions=3, **SMALL)
+@pytest.mark.parametrize("mask_scale", [1, 2])
+def test_masks_scores_and_codes_are_in_float32_under_autocast(mask_scale: int) -> None:
+    method = ReDO(num_regions=3, mask_scale=mask_scale, **SMALL)
     images = torch.rand(2, 3, 32, 32)
     with torch.autocast("cpu", torch.bfloat16):
         masks, scores, codes = method.segment(images), method.discriminator(images), method.encoder(images)

@@ -11,11 +11,25 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from tiae_zoo.callbacks.random_state import KEY as RANDOM_STATE
+from tiae_zoo.callbacks.step_count import KEY as LOGGED_STEPS
 from tiae_zoo.messages import UserError
 from tiae_zoo.methods import Segmenter
 from tiae_zoo.metrics import MatchedSegmentation
 
 AVERAGED = "_ema"  # at the end of the names of its figures
+NETWORK = "mask_network"  # ReDO's F
+AVERAGED_NETWORK = "averaged_network"  # in checkpoints: which one is an average
+# what `fit` goes on from, and an average cannot; the last is Lightning's state of 16 bits
+TRAINING_STATE = (
+    "callbacks",
+    "optimizer_states",
+    "lr_schedulers",
+    "loops",
+    RANDOM_STATE,
+    LOGGED_STEPS,
+    "MixedPrecision",
+)
 
 
 class MaskAverage(Callback):
@@ -34,7 +48,7 @@ class MaskAverage(Callback):
         ValueError: `decay` is not between 0 and 1.
     """
 
-    def __init__(self, decay: float = 0.999, network: str = "mask_network") -> None:
+    def __init__(self, decay: float = 0.999, network: str = NETWORK) -> None:
         if not 0 < decay < 1:
             raise ValueError(f"MaskAverage got decay={decay}. Give a number between 0 and 1.")
         self.decay, self.network = decay, network
@@ -128,24 +142,38 @@ class MaskAverage(Callback):
         return {} if average is None else {"network": self.network, "average": average}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember the average of a checkpoint."""
+        """Remember the average of a checkpoint.
+
+        Raises:
+            UserError: it is one of another network.
+        """
+        stored = state_dict.get("network", NETWORK)
+        if stored != self.network:
+            raise UserError(
+                f"The checkpoint holds an average of {stored!r}, and MaskAverage follows {self.network!r}. "
+                "Give the callback the `network` of the checkpoint."
+            )
         self._stored = state_dict.get("average")
 
 
-def put_in_place(checkpoint: dict[str, Any]) -> str | None:
-    """Replace a network in the content of a checkpoint by the average of it.
+def averaged(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the content of a checkpoint of weights with the average in the place of the network.
+
+    Args:
+        checkpoint: the content of one written in a fit with `MaskAverage`; it is left as it is.
 
     Returns:
-        The network's name; None, and nothing is replaced, where the checkpoint holds no average.
+        All but the state of training, and the network's name as `AVERAGED_NETWORK`; None if there is no average.
     """
-    state = checkpoint.get("callbacks", {}).get(MaskAverage.__qualname__, {})
-    if not state or not state["average"]["n_averaged"]:
+    state = (checkpoint.get("callbacks") or {}).get(MaskAverage.__qualname__, {})
+    average = state.get("average", {})
+    if not average.get("n_averaged"):
         return None
-    network = str(state["network"])
-    for name, value in state["average"].items():
-        if name.startswith("module."):
-            checkpoint["state_dict"][f"{network}.{name.removeprefix('module.')}"] = value
-    return network
+    network = state.get("network", NETWORK)
+    inner = {f"{network}.{name.removeprefix('module.')}": average[name] for name in average if name != "n_averaged"}
+    weights = {key: value for key, value in checkpoint.items() if key not in TRAINING_STATE}
+    # no state of callbacks, so that those of a Trainer forget what they kept of other weights
+    return {**weights, "state_dict": checkpoint["state_dict"] | inner, "callbacks": {}, AVERAGED_NETWORK: network}
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
+from tiae_zoo import runs
 from tiae_zoo.messages import UserError
 
 DESCRIPTION = """\
@@ -14,17 +16,6 @@ average, for `test`, `predict`, `demo` and `export`: what is scored under names 
   tiae-zoo average runs/redo_lfw/fit_0/checkpoints/last.ckpt
   tiae-zoo test --ckpt_path runs/redo_lfw/fit_0/checkpoints/last_average.ckpt
 """
-
-# what a checkpoint of weights alone keeps: the state of training would not be that of the average
-WEIGHTS = (
-    "state_dict",
-    "hyper_parameters",
-    "region_classes",
-    "untrained",
-    "epoch",
-    "global_step",
-    "pytorch-lightning_version",
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +34,8 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"{output} exists already and is not overwritten. Give another --output.")
     network = write_averaged(source, output)
     print(f"Wrote {output}: its {network} is the moving average.")
-    print(f"Score it: tiae-zoo test --ckpt_path {output}")
+    if runs.config_beside(output) is not None:
+        print(f"Score it: tiae-zoo test --ckpt_path {shlex.quote(str(output))}")
     return 0
 
 
@@ -55,19 +47,19 @@ def write_averaged(source: Path, output: Path) -> str:
     """
     import torch  # seconds
 
-    from tiae_zoo.callbacks.mask_average import put_in_place
-    from tiae_zoo.checkpoints import write_checkpoint
-    from tiae_zoo.launch.checkpoint import stored_hyperparameters
+    from tiae_zoo.callbacks.mask_average import AVERAGED_NETWORK, averaged
+    from tiae_zoo.launch.checkpoint import whole_checkpoint
 
-    stored_hyperparameters(str(source))  # says so of a file that is no checkpoint
-    content = torch.load(source, weights_only=True, map_location="cpu")
-    network = put_in_place(content)
-    if network is None:
+    content = averaged(whole_checkpoint(source))
+    if content is None:
         raise UserError(
-            f"{source} holds no average. Give a checkpoint of a fit with the callback MaskAverage, after some steps."
+            f"{source} holds no average. Give a checkpoint, with its training state, of a fit with the callback "
+            "MaskAverage."
         )
     try:
-        write_checkpoint({key: content[key] for key in WEIGHTS if key in content}, output)
-    except OSError as error:
-        raise UserError(f"{output} cannot be written ({error.strerror}). Give another --output.") from error
-    return network
+        with runs.written_whole(output) as part:
+            torch.save(content, part)
+    except (OSError, RuntimeError) as error:  # torch's own, if the disk is full
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{output} cannot be written ({reason}). Give another --output.") from error
+    return str(content[AVERAGED_NETWORK])

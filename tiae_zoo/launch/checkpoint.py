@@ -89,6 +89,17 @@ def _content(path: str) -> Any:
         raise refused from error
 
 
+def whole_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what is in a checkpoint file of `tiae-zoo fit`, on the CPU.
+
+    Raises:
+        UserError: it is none.
+    """
+    class_path_of(str(path), stored_hyperparameters(str(path)))
+    content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return content
+
+
 def refuse_nameless(path: str, stored: dict[str, Any]) -> None:
     """Refuse arguments of an unknown class, before they are tried on one that does not take them.
 
@@ -110,7 +121,7 @@ def refuse_weights_alone(path: str) -> None:
         path: of the checkpoint.
 
     Raises:
-        UserError: it is a file without the state of optimisers, as pretrained and converted weights are.
+        UserError: it is a file without the state of optimisers, as pretrained, converted and averaged weights are.
     """
     if Path(path).is_file() and "optimizer_states" not in _content(path):
         raise UserError(

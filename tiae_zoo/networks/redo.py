@@ -79,7 +79,8 @@ class MaskNetwork(nn.Module):
         centred: take from each region's scores their mean over the image, ahead of the softmax. A region that gains
             somewhere loses elsewhere then; none wins or vanishes in all places at once.
         scale: enlarge images this many times, repeating pixels, and average the scores back (ours): masks come from a
-            map of a quarter of the enlarged side, so 2 gives images of 64 px the masks' detail of 128 px.
+            map of a quarter of the enlarged side, so 2 gives images of 64 px the masks' detail of 128 px, for four
+            times the operations.
 
     Attributes:
         centring: of a network made `centred`, whether it still is, bool 0-d: :meth:`stop_centring` ends it.
@@ -141,7 +142,7 @@ class MaskNetwork(nn.Module):
         """Return masks (B, R, H, W) in [0, 1] that sum to one over R, for images (B, C, H, W) in [-1, 1].
 
         Raises:
-            ValueError: a side is shorter than `SHORTEST`.
+            ValueError: a side of the enlarged images is shorter than `SHORTEST`.
         """
         scores = self._scores(images)
         if self.num_regions == 2:
