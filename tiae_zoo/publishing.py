@@ -229,7 +229,7 @@ def write_registry(entries: list[dict[str, Any]]) -> None:
 
 def card(entry: Mapping[str, Any]) -> str:
     """Return what a reader wants to know of weights, as Markdown."""
-    configs = " with ".join(f"`{name}`" for name in entry["configs"])
+    configs = " + ".join(f"`{name}`" for name in entry["configs"])
     lines = [f"# {entry['name']}", "", f"{entry['method']}, config {configs}."]
     if entry["networks"]:
         lines.append(f"Only the weights of {', '.join(entry['networks'])}; the other networks are untrained.")
@@ -249,7 +249,9 @@ def card(entry: Mapping[str, Any]) -> str:
     if entry["recipe"]:
         lines += ["", "Trained by", "", "```bash", entry["recipe"], "```"]
     if "metrics" in entry:
-        lines += ["", f"Measured on the test split of {entry['data']}, seed {entry['seed']}:", "", *_figures(entry)]
+        many = f"{entry['images']} images of " if "images" in entry else ""
+        split = f"{many}the test split of {entry['data']}, seed {entry['seed']}"
+        lines += ["", f"Measured on {split}:", "", *_figures(entry)]
     return "\n".join([*lines, "", "```bash", f"tiae-zoo test --ckpt_path {entry['name']}", "```", ""])
 
 

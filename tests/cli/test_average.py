@@ -55,6 +55,9 @@ def test_the_average_scores_what_was_scored_beside_the_network(zoo: Zoo) -> None
     assert itself["test/acc"] != pytest.approx(beside["test/acc"], abs=1e-6)
     assert not any(name.endswith("_ema") for name in itself)
 
+    outcome = zoo("average", str(CHECKPOINT), "--output", "else where.ckpt")
+    config = "runs/redo_cmnist/fit_0/config.yaml"
+    assert f"Score it: tiae-zoo test --config {config} --ckpt_path 'else where.ckpt'" in outcome.out
     for arguments, told in [
         (("fit", *QUICK, "--ckpt_path", str(AVERAGED)), "holds weights alone"),
         (("average", str(CHECKPOINT)), "is not overwritten"),
@@ -81,7 +84,7 @@ def keeping(n_averaged: int, **state: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "There is no checkpoint wrong.ckpt"),
+        (None, "There is no checkpoint file wrong.ckpt"),
         (b"no archive", "is not a checkpoint that can be read without running code from it"),
         (torch.ones(2), "does not say which method it is of"),
         ({"state_dict": {}}, "does not say which method it is of"),

@@ -29,13 +29,14 @@ def main(arguments: list[str]) -> int:
     source: Path = options.checkpoint
     output: Path = options.output or source.with_name(f"{source.stem}_average.ckpt")
     if not source.is_file():
-        raise UserError(f"There is no checkpoint {source}. Give one of `tiae-zoo fit`.")
+        raise UserError(f"There is no checkpoint file {source}. Give the path of one of `tiae-zoo fit`.")
     if output.exists():
         raise UserError(f"{output} exists already and is not overwritten. Give another --output.")
     network = write_averaged(source, output)
     print(f"Wrote {output}: its {network} is the moving average.")
-    if runs.config_beside(output) is not None:
-        print(f"Score it: tiae-zoo test --ckpt_path {shlex.quote(str(output))}")
+    if (config := runs.config_beside(source)) is not None:
+        named = "" if runs.config_beside(output) == config else f"--config {shlex.quote(str(config))} "
+        print(f"Score it: tiae-zoo test {named}--ckpt_path {shlex.quote(str(output))}")
     return 0
 
 
