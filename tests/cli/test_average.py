@@ -138,3 +138,9 @@ def test_the_network_of_the_checkpoint_is_replaced(zoo: Zoo) -> None:
     assert torch.load("some_average.ckpt", weights_only=True) == stored(
         state_dict={"f.x": torch.ones(1)}, callbacks={}, averaged_network="f"
     )
+
+
+def test_an_average_without_a_name_is_of_the_mask_network(zoo: Zoo) -> None:
+    torch.save({**keeping(1), "state_dict": {"mask_network.x": torch.zeros(1)}}, "some.ckpt")
+    assert "its mask_network is the moving average" in zoo("average", "some.ckpt").out
+    assert torch.load("some_average.ckpt", weights_only=True)["state_dict"] == {"mask_network.x": torch.ones(1)}

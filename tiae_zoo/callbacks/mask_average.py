@@ -18,7 +18,7 @@ from tiae_zoo.methods import Segmenter
 from tiae_zoo.metrics import MatchedSegmentation
 
 AVERAGED = "_ema"  # at the end of the names of its figures
-NETWORK = "mask_network"  # ReDO's F
+NETWORK = "mask_network"  # ReDO's F, also where a checkpoint does not say whose average it holds
 AVERAGED_NETWORK = "averaged_network"  # in checkpoints: which one is an average
 # what `fit` goes on from, and an average cannot; the last is Lightning's state of 16 bits
 TRAINING_STATE = (
